@@ -1,0 +1,1 @@
+"""The thin edge to media files: probing, ffmpeg, sound in blocks, pictures."""

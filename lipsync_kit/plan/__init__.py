@@ -1,0 +1,1 @@
+"""Where the sound is cut, and what it will cost."""

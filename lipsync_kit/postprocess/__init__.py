@@ -1,0 +1,1 @@
+"""From clips to a film: conform, seams, splice, mux."""

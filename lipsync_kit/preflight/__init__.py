@@ -1,0 +1,1 @@
+"""Everything that is checked and fixed before anything is submitted."""

@@ -1,0 +1,144 @@
+"""What is written to disk or stdout, frozen and checked.
+
+Sample offsets count the project's 48 kHz timeline; frame rates are rationals, written
+``"25/1"``. A file with an unknown field is refused rather than half understood.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+
+Task = Literal["talk", "motion", "dub"]
+Severity = Literal["info", "warning", "error"]
+Kind = Literal["talk", "still"]
+Cut = Literal["pause", "valley", "scene", "end"]
+
+
+def _rational_text(value: Fraction) -> str:
+    return f"{value.numerator}/{value.denominator}"
+
+
+Rational = Annotated[
+    Fraction,
+    BeforeValidator(lambda value: Fraction(value) if isinstance(value, str | int) else value),
+    PlainSerializer(_rational_text, return_type=str),
+]
+"""A :class:`fractions.Fraction`, ``"25/1"`` in JSON."""
+
+
+class Record(BaseModel):
+    """Base of all records: frozen, unknown fields forbidden."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", populate_by_name=True, arbitrary_types_allowed=True
+    )
+
+
+class Finding(Record):
+    """Something that preflight or acceptance noticed, in words and numbers."""
+
+    code: str
+    severity: Severity
+    message: str
+    hint: str = ""
+    data: dict[str, Any] = Field(default_factory=dict)
+
+
+class Source(Record):
+    """An input as the user gave it: a local path or a URL, and the digest of its bytes."""
+
+    path: str
+    sha256: str
+
+
+class Audio(Record):
+    """The delivered sound. ``lufs`` and ``true_peak`` (dBTP) are measured after levelling."""
+
+    path: str | None
+    sample_rate: int
+    samples: int
+    channels: int = 1
+    lufs: float | None = None
+    true_peak: float | None = None
+
+
+class Image(Record):
+    """The prepared image; width and height in pixels."""
+
+    path: str
+    width: int
+    height: int
+    bytes: int
+
+
+class Video(Record):
+    """The prepared driving or source video; ``frames`` at ``fps``."""
+
+    path: str
+    width: int
+    height: int
+    bytes: int
+    fps: Rational
+    frames: int
+    has_sound: bool = False
+
+
+class Chunk(Record):
+    """One tile of the master and the sound or video that is sent for it.
+
+    ``start``/``end``: the tile, in samples of the master. ``sent_start``/``sent_end``: what is
+    sent, the same unless the cut needed handles. ``cut`` and ``pause_ms`` say what the
+    chunk's end is. ``sha256`` is the digest of the file that is sent.
+    """
+
+    index: int
+    start: int
+    end: int
+    sent_start: int
+    sent_end: int
+    path: str | None
+    kind: Kind = "talk"
+    cut: Cut = "pause"
+    pause_ms: int = 0
+    sha256: str | None = None
+    reason: str = ""
+
+
+class Estimate(Record):
+    """What a render is expected to cost."""
+
+    billed_seconds: int
+    usd: float
+    model: str = ""
+    chunks: int = 0
+    seams: int = 0
+
+
+class Project(Record):
+    """``project.json``: the plan."""
+
+    schema_: Literal[1] = Field(default=1, alias="schema")
+    task: Task
+    model: str
+    resolution: str = "1080p"
+    fps: Rational
+    prompt: str | None = None
+    turbo: bool = False
+    trim: bool = True
+    sound: bool = True
+    inputs: dict[str, Source] = Field(default_factory=dict)
+    audio: Audio
+    image: Image | None = None
+    video: Video | None = None
+    chunks: tuple[Chunk, ...]
+    estimate: Estimate
+    findings: tuple[Finding, ...] = ()
+    options: dict[str, Any] = Field(default_factory=dict)
+
+    @property
+    def bounds(self) -> list[int]:
+        """The n + 1 sample offsets between the tiles."""
+        return [0, *(chunk.end for chunk in self.chunks)]
