@@ -24,7 +24,9 @@ alone, for programs; ``data`` holds the numbers.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # not from typing: every start of the command would pay for it
+    from typing import Any, ClassVar
 
 
 class LipsyncError(Exception):

@@ -1,0 +1,62 @@
+"""Where pure work runs: inline, or in processes of their own.
+
+Only work that can be repeated at no cost crosses it: preparing, preview rendering,
+postprocessing. A paid submit never does.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from typing import TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def each(
+    work: Callable[[Item], Result], items: Iterable[Item], jobs: int
+) -> Iterator[tuple[Item, Result]]:
+    """Run ``work`` on every item, ``jobs`` at a time; yield item and result as they end.
+
+    The first failure stops what has not begun and is raised. When the consumer leaves early
+    (an interruption, say), running workers are told to end and clean up.
+    """
+    todo = list(items)
+    if jobs <= 1 or len(todo) <= 1:
+        for item in todo:
+            yield item, work(item)
+        return
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(min(jobs, len(todo)), mp_context=context, initializer=_worker)
+    finished = False
+    try:
+        futures: dict[Future[Result], Item] = {pool.submit(work, item): item for item in todo}
+        for future in as_completed(futures):
+            yield futures[future], future.result()
+        finished = True
+    finally:
+        if not finished:
+            for process in multiprocessing.active_children():
+                process.terminate()
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _worker() -> None:
+    """Ctrl-C is the coordinator's affair; SIGTERM unwinds, so temporary files are removed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _leave)
+
+
+def _leave(number: int, _frame: object) -> None:
+    raise SystemExit(128 + number)
