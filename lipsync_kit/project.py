@@ -69,6 +69,20 @@ class Layout:
         """``.lipsync/``: ledger, lock, log and everything never edited by hand."""
         return self.root / ".lipsync"
 
+    def take(self, engine: str, key: str, number: int) -> Path:
+        """Where a take of the clip ``key`` is kept, chosen or not."""
+        return self.hidden / "takes" / engine / f"{key[:32]}-{number}.mp4"
+
+    @property
+    def chosen_takes(self) -> Path:
+        """``.lipsync/takes.json``: takes chosen by hand."""
+        return self.hidden / "takes.json"
+
+    @property
+    def preview(self) -> Path:
+        """``.lipsync/preview/``: what the preview engine remembers of the film."""
+        return self.hidden / "preview"
+
     @property
     def ledger(self) -> Path:
         """``.lipsync/ledger.db``."""

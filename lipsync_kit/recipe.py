@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar, cast, dataclass_transform
 
 from lipsync_kit.errors import InputError
 from lipsync_kit.store import digest_json
@@ -24,6 +24,7 @@ T = TypeVar("T")
 _STAGES: dict[str, type[Any]] = {}
 
 
+@dataclass_transform(frozen_default=True)
 def stage(name: str, *, version: int) -> Callable[[type[T]], type[T]]:
     """Class decorator: make a frozen dataclass a stage called ``name``.
 

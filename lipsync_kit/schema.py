@@ -142,3 +142,40 @@ class Project(Record):
     def bounds(self) -> list[int]:
         """The n + 1 sample offsets between the tiles."""
         return [0, *(chunk.end for chunk in self.chunks)]
+
+
+class ClipState(Record):
+    """One chunk after a render: its state, the take in use, and its files (absolute paths)."""
+
+    index: int
+    state: str
+    take: int
+    clip: str | None = None
+    ready: str | None = None
+
+
+class Film(Record):
+    """The film: its URL (a ``file://`` one for a local film) and its absolute path."""
+
+    url: str
+    path: str
+
+
+class Billed(Record):
+    """What was paid for this project's clips."""
+
+    seconds: int = 0
+    usd: float = 0.0
+
+
+class Rendered(Record):
+    """What ``render`` prints. ``pending`` are chunks still at the service."""
+
+    video: Film | None = None
+    chunks: tuple[ClipState, ...] = ()
+    billed: Billed = Billed()
+    pending: tuple[int, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    seams: tuple[dict[str, Any], ...] = ()
+    timeline: dict[str, Any] = Field(default_factory=dict)
+    report: str | None = None

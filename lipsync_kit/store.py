@@ -46,20 +46,27 @@ def atomic(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.stem}.{secrets.token_hex(4)}.part{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _not_writable(path, error) from error
+    try:
         yield temporary
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
-        if error.filename is not None and Path(str(error.filename)).parent != path.parent:
-            raise
-        raise SetupError(
-            f"{path}: can't be written: {error.strerror or error}.",
-            code="not_writable",
-            hint="Check the folder's permissions and the free disk space.",
-        ) from error
+        if error.filename is None or Path(os.fsdecode(error.filename)) == temporary:
+            raise _not_writable(path, error) from error
+        raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _not_writable(path: Path, error: OSError) -> SetupError:
+    return SetupError(
+        f"{path}: can't be written: {error.strerror or error}.",
+        code="not_writable",
+        hint="Check the folder's permissions and the free disk space.",
+    )
 
 
 def write_text(path: Path, text: str) -> None:
@@ -121,10 +128,11 @@ class Stamps:
         """What was remembered with the stamp of ``path``, or ``None`` when it is not fresh."""
         return self._stamps[self._name(path)]["note"] if self.fresh(path, key) else None
 
-    def mark(self, path: Path, key: str, note: Any = None) -> None:
-        """Remember that the work ``key`` made ``path``, with a JSON ``note``."""
-        identity = _identity(path)
-        self._stamps[self._name(path)] = {"key": key, "file": identity, "note": note}
+    def mark(self, *paths: Path, key: str, note: Any = None) -> None:
+        """Remember that the work ``key`` made ``paths``, with a JSON ``note``."""
+        for path in paths:
+            stamp = {"key": key, "file": _identity(path), "note": note}
+            self._stamps[self._name(path)] = stamp
         write_text(self._path, json.dumps(self._stamps, indent=1))
 
     def _name(self, path: Path) -> str:

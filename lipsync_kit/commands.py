@@ -1,0 +1,143 @@
+"""What each command does: options in, one call, a document out."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Callable
+from dataclasses import fields
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from lipsync_kit import console
+from lipsync_kit.errors import InputError, UsageError
+from lipsync_kit.prep import Inputs, PrepOptions
+from lipsync_kit.prep import prep as prepare
+from lipsync_kit.schema import Project, Rendered
+from lipsync_kit.settings import Settings
+from lipsync_kit.timing import SAMPLE_RATE, clock, parse_rate
+
+
+def prep(options: Namespace, settings: Settings) -> dict[str, Any]:
+    """``lipsync-kit prep``."""
+    chosen = _prep_options(options, settings)
+    inputs = _inputs(options, settings)
+    project = prepare(options.project, inputs, chosen, console.progress())
+    _tell_plan(project)
+    data = project.model_dump(mode="json", by_alias=True)
+    return {
+        "project": str(options.project.absolute()),
+        **{name: data[name] for name in ("task", "model", "resolution", "fps", "audio", "image")},
+        "chunks": data["chunks"],
+        "estimate": data["estimate"],
+        "findings": data["findings"],
+    }
+
+
+def _prep_options(options: Namespace, settings: Settings) -> PrepOptions:
+    """Flag, then the settings file's ``[prep]`` table, then the default."""
+    table = dict(settings.tables["prep"])
+    known = {field.name for field in fields(PrepOptions)}
+    unknown = sorted(set(table) - known)
+    if unknown:
+        raise InputError(
+            f"{settings.file}: [prep] has no setting {unknown[0]!r}.",
+            code="settings",
+            hint=f"Known: {', '.join(sorted(known))}.",
+        )
+    flags = {name: getattr(options, name, None) for name in known}
+    chosen = {**table, **{name: value for name, value in flags.items() if value is not None}}
+    if "fps" in chosen:
+        chosen["fps"] = parse_rate(str(chosen["fps"]))
+    for name in ("max_chunk", "skip_silence"):
+        if name in chosen:
+            chosen[name] = Fraction(str(chosen[name]))
+    return PrepOptions(**chosen)
+
+
+def _inputs(options: Namespace, settings: Settings) -> Inputs:
+    given: dict[str, Path] = {}
+    for role in ("image", "audio"):
+        path = getattr(options, role)
+        url = getattr(options, f"{role}_url")
+        if path is not None and url is not None:
+            raise UsageError(f"--{role} and --{role}-url: give one of the two.")
+        if url is not None:
+            from lipsync_kit.media.fetch import fetch
+
+            path = fetch(url, role, settings.cache_dir, allow_private=options.allow_private)
+        if path is not None:
+            given[role] = path
+    return Inputs(**given)
+
+
+def _tell_plan(project: Project) -> None:
+    estimate = project.estimate
+    console.findings(project.findings)
+    length = clock(project.audio.samples / SAMPLE_RATE)
+    console.say(
+        f"{length} of sound, {estimate.chunks} chunks, {estimate.seams} seams: "
+        f"{estimate.billed_seconds} s billed, about ${estimate.usd:.2f} with {project.model}"
+    )
+
+
+def render(options: Namespace, settings: Settings) -> dict[str, Any]:
+    """``lipsync-kit render``."""
+    from lipsync_kit.render import RenderOptions
+    from lipsync_kit.render import render as make
+
+    chosen = {field.name: getattr(options, field.name) for field in fields(RenderOptions)}
+    chosen["engine"] = settings.engine
+    chosen["max_cost"] = settings.max_cost
+    chosen["take"] = tuple(options.take)
+    rendered = make(
+        options.project,
+        RenderOptions(**chosen),
+        settings=settings,
+        progress=console.progress(),
+        confirm=console.confirm,
+    )
+    console.findings(rendered.findings)
+    return _rendered(rendered)
+
+
+def _rendered(rendered: Rendered) -> dict[str, Any]:
+    data = rendered.model_dump(mode="json")
+    if rendered.video is None:
+        return {"pending": data["pending"], "chunks": data["chunks"], "billed": data["billed"]}
+    console.say(f"film: {rendered.video.path}")
+    return data
+
+
+def estimate(options: Namespace, _settings: Settings) -> dict[str, Any]:
+    """``lipsync-kit estimate``."""
+    from lipsync_kit.project import load
+
+    project = load(options.project)
+    return {"project": str(options.project.absolute()), **project.estimate.model_dump()}
+
+
+def models(_options: Namespace, _settings: Settings) -> dict[str, Any]:
+    """``lipsync-kit models``."""
+    from lipsync_kit.catalog import catalog
+
+    return {"models": [model.model_dump(mode="json") for model in catalog().values()]}
+
+
+def doctor(_options: Namespace, settings: Settings) -> dict[str, Any]:
+    """``lipsync-kit doctor``."""
+    from lipsync_kit.doctor import advice, examine
+
+    report = examine(settings)
+    for line in advice(report):
+        console.say(line)
+    return report
+
+
+COMMANDS: dict[str, Callable[[Namespace, Settings], dict[str, Any]]] = {
+    "prep": prep,
+    "render": render,
+    "estimate": estimate,
+    "models": models,
+    "doctor": doctor,
+}

@@ -1,0 +1,136 @@
+"""From clips to the film: what ``render`` does once every clip is there."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import asdict, dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lipsync_kit import timing
+from lipsync_kit.progress import Progress
+from lipsync_kit.project import Layout
+from lipsync_kit.recipe import stage, stage_key
+from lipsync_kit.schema import Chunk, Finding, Project
+from lipsync_kit.store import digest_file, place
+
+if TYPE_CHECKING:
+    from lipsync_kit.postprocess.tile import Seams, Tile
+
+
+@stage("post.film", version=1)
+class Stitch:
+    """Join the clips on the frame grid and lay the master under them."""
+
+    seams: Seams = "auto"
+    compatible: bool = False
+    ready: str = "h264"
+
+
+@dataclass(frozen=True)
+class MadeFilm:
+    """The film, the ready clips in order, and what stitching noticed."""
+
+    path: Path
+    ready: tuple[Path, ...]
+    seams: tuple[dict[str, Any], ...]
+    findings: tuple[Finding, ...]
+
+
+def use_clip(layout: Layout, chunk: Chunk, take: Path) -> Path:
+    """Put a take at its chunk's ``lipsync/clips/NNNN.mp4``, as a link where that can be."""
+    clip = layout.clip(chunk.index)
+    clip.parent.mkdir(parents=True, exist_ok=True)
+    if clip.exists() and clip.samefile(take):
+        return clip
+    temporary = clip.with_name(f".{clip.stem}.part.mp4")
+    temporary.unlink(missing_ok=True)
+    try:
+        os.link(take, temporary)
+    except OSError:
+        shutil.copyfile(take, temporary)
+    temporary.replace(clip)
+    return clip
+
+
+def tiles(project: Project, clips: dict[int, Path], *, handles: bool) -> list[Tile]:
+    """The film's tiles. ``handles``: whether clips cover what was sent, not just the tile."""
+    from lipsync_kit.postprocess.tile import Tile
+
+    made = []
+    for chunk in project.chunks:
+        lead = tail = 0
+        if handles:
+            lead = _frames_between(chunk.sent_start, chunk.start, project.fps)
+            tail = _frames_between(chunk.end, chunk.sent_end, project.fps)
+        pause = chunk.pause_ms * timing.SAMPLE_RATE // 2000
+        made.append(Tile(clips[chunk.index], chunk.start, chunk.end, lead, tail, pause))
+    return made
+
+
+def _frames_between(first: int, last: int, fps: Fraction) -> int:
+    return timing.edge(last, fps) - timing.edge(first, fps)
+
+
+def make_film(
+    layout: Layout,
+    pieces: list[Tile],
+    project: Project,
+    work: Stitch,
+    jobs: int,
+    progress: Progress,
+) -> MadeFilm:
+    """Stitch and mux ``lipsync/final.mp4`` and write the ready clips, unless they are fresh."""
+    from lipsync_kit.media.ffmpeg import ffmpeg_version
+    from lipsync_kit.postprocess.mux import ready_clips
+    from lipsync_kit.postprocess.splice import stitch
+    from lipsync_kit.postprocess.tile import StitchOptions
+
+    master = layout.root / project.audio.path if project.audio.path else None
+    digests = [digest_file(tile.clip) for tile in pieces]
+    bounds = [str((tile.start, tile.end, tile.lead, tile.tail)) for tile in pieces]
+    sound = digest_file(master) if master else "silent"
+    rate = str(project.fps)
+    key = stage_key(work, rate, sound, *digests, *bounds, build=ffmpeg_version())
+    suffix = ".mov" if work.ready == "prores" else ".mp4"
+    ready = tuple(layout.ready(chunk.index, suffix) for chunk in project.chunks)
+    stamps = layout.stamps()
+    note = stamps.note(layout.final, key)
+    if note is None:
+        options = StitchOptions(seams=work.seams, compatible=work.compatible, jobs=jobs)
+        made = stitch(
+            pieces,
+            fps=project.fps,
+            master=master,
+            out=layout.final,
+            options=options,
+            progress=progress,
+        )
+        note = {
+            "seams": [asdict(seam) for seam in made.seams],
+            "findings": [finding.model_dump() for finding in made.findings],
+        }
+        stamps.mark(layout.final, key=key, note=note)
+    if not all(stamps.fresh(path, key) for path in ready):
+        _clear(ready[0].parent, set(ready))
+        ready_clips(layout.final, pieces, fps=project.fps, master=master, out=ready)
+        stamps.mark(*ready, key=key)
+    findings = tuple(Finding.model_validate(item) for item in note["findings"])
+    return MadeFilm(layout.final, ready, tuple(note["seams"]), findings)
+
+
+def deliver(film: Path, output: Path | None) -> Path:
+    """The film's path for the user: ``output``, where it is copied to, or its own."""
+    if output is None:
+        return film.absolute()
+    place(film, output)
+    return output.absolute()
+
+
+def _clear(folder: Path, keep: set[Path]) -> None:
+    if folder.is_dir():
+        for path in folder.iterdir():
+            if path.is_file() and path not in keep:
+                path.unlink()

@@ -1,0 +1,206 @@
+"""``prep``: from the user's files to a plan, on this machine, for nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from lipsync_kit.catalog import DEFAULT_MODEL, Model, find_model
+from lipsync_kit.errors import InputError, SetupError, UsageError
+from lipsync_kit.media.probe import check_file
+from lipsync_kit.progress import Progress, Silent
+from lipsync_kit.project import Layout, locked, save
+from lipsync_kit.schema import Finding, Project, Source, Task
+from lipsync_kit.store import digest_file
+from lipsync_kit.timing import SAMPLE_RATE, clock
+
+if TYPE_CHECKING:
+    from lipsync_kit.preflight.audio import Narration, SoundOptions
+
+LOCK_WAIT = 600.0
+LONG_NARRATION = 10 * 60 * SAMPLE_RATE
+"""From this length on, 720p is what users are advised to take."""
+
+
+@dataclass(frozen=True)
+class PrepOptions:
+    """What a user may choose. ``fps`` and ``model`` default by task; times are in seconds."""
+
+    model: str | None = None
+    prompt: str | None = None
+    resolution: Literal["1080p", "720p"] = "1080p"
+    turbo: bool = False
+    trim: bool = True
+    fps: Fraction | None = None
+    denoise: Literal["auto", "off", "on"] = "auto"
+    lufs: float = -16.0
+    max_chunk: Fraction | None = None
+    skip_silence: Fraction | None = None
+    background: str = "#808080"
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The files that were given."""
+
+    image: Path | None = None
+    audio: Path | None = None
+    video: Path | None = None
+
+    @property
+    def task(self) -> Task:
+        """The task that these inputs make.
+
+        Raises :class:`~lipsync_kit.errors.UsageError` when they make none.
+        """
+        given = {name for name, path in vars(self).items() if path is not None}
+        if given == {"image", "audio"}:
+            return "talk"
+        named = ", ".join(f"--{name}" for name in sorted(given)) or "none"
+        raise UsageError(
+            f"These inputs make no task: {named}.",
+            hint="Give --image and --audio for a talking video.",
+        )
+
+    def files(self) -> dict[str, Path]:
+        """The given files by role."""
+        return {name: path for name, path in vars(self).items() if path is not None}
+
+
+def prep(
+    root: Path,
+    inputs: Inputs,
+    options: PrepOptions | None = None,
+    progress: Progress | None = None,
+) -> Project:
+    """Check and fix the inputs, cut the sound, and write the plan into the folder ``root``.
+
+    Nothing is submitted and nothing is spent. Run twice, the second run repeats no work.
+    Raises :class:`~lipsync_kit.errors.InputError` for an input that can't be used.
+    """
+    chosen = options or PrepOptions()
+    task = inputs.task
+    model = find_model(chosen.model or DEFAULT_MODEL[task], task)
+    model.tier(chosen.resolution)
+    for role, path in inputs.files().items():
+        check_file(path, role)
+    _make_folder(root)
+    with locked(root, LOCK_WAIT, progress):
+        return _prep_talk(Layout(root), inputs, chosen, model, progress or Silent())
+
+
+def _make_folder(root: Path) -> None:
+    if root.exists() and not root.is_dir():
+        raise InputError(
+            f"{root}: a file, not a folder.", code="project", hint="Name another project folder."
+        )
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SetupError(
+            f"{root}: can't be made: {error.strerror}.", code="not_writable"
+        ) from error
+
+
+def _prep_talk(
+    layout: Layout, inputs: Inputs, options: PrepOptions, model: Model, progress: Progress
+) -> Project:
+    from lipsync_kit.preflight.audio import prepare_narration
+    from lipsync_kit.preflight.image import prepare_portrait
+
+    assert inputs.image is not None
+    assert inputs.audio is not None
+    fps = options.fps or Fraction(25)
+    portrait = prepare_portrait(
+        inputs.image,
+        layout=layout,
+        limits=model.image,
+        background=options.background,
+        progress=progress,
+    )
+    narration = prepare_narration(
+        inputs.audio,
+        layout=layout,
+        fps=fps,
+        model=model,
+        options=_sound_options(options),
+        progress=progress,
+    )
+    advice = _advice(narration, options, model)
+    project = Project(
+        task="talk",
+        model=model.id,
+        resolution=options.resolution,
+        fps=fps,
+        prompt=options.prompt,
+        turbo=options.turbo,
+        inputs=_sources(inputs),
+        audio=narration.audio,
+        image=portrait.image,
+        chunks=narration.chunks,
+        estimate=narration.estimate,
+        findings=(*portrait.findings, *narration.findings, *advice),
+        options=_remembered(options),
+    )
+    save(layout.root, project)
+    return project
+
+
+def _sound_options(options: PrepOptions) -> SoundOptions:
+    from lipsync_kit.preflight.audio import SoundOptions
+
+    return SoundOptions(
+        resolution=options.resolution,
+        lufs=options.lufs,
+        max_chunk=options.max_chunk,
+        denoise=options.denoise,
+        skip_silence=options.skip_silence,
+    )
+
+
+def _sources(inputs: Inputs) -> dict[str, Source]:
+    return {
+        role: Source(path=str(path.absolute()), sha256=digest_file(path))
+        for role, path in inputs.files().items()
+    }
+
+
+def _remembered(options: PrepOptions) -> dict[str, Any]:
+    """Choices that have no field of their own in the plan, as JSON."""
+    seconds = {"max_chunk": options.max_chunk, "skip_silence": options.skip_silence}
+    return {
+        "denoise": options.denoise,
+        "lufs": options.lufs,
+        "background": options.background,
+        **{name: None if value is None else str(value) for name, value in seconds.items()},
+    }
+
+
+def _advice(narration: Narration, options: PrepOptions, model: Model) -> tuple[Finding, ...]:
+    """What users are advised about resolution and turbo, where it applies."""
+    found = []
+    samples = narration.audio.samples
+    other = model.resolutions.get("720p")
+    if options.resolution == "1080p" and samples > LONG_NARRATION and other is not None:
+        found.append(
+            Finding(
+                code="long_at_1080p",
+                severity="info",
+                message=f"{clock(samples / SAMPLE_RATE)} at 1080p make "
+                f"{len(narration.chunks)} chunks; 720p takes longer pieces, so fewer seams.",
+                hint="For long content add --resolution 720p.",
+                data={"chunks": len(narration.chunks)},
+            )
+        )
+    if options.turbo:
+        found.append(
+            Finding(
+                code="turbo",
+                severity="warning",
+                message="Turbo trades quality for speed.",
+                hint="Keep it for trials; leave --turbo out for the final film.",
+            )
+        )
+    return tuple(found)
