@@ -87,8 +87,8 @@ def _dispatch(argv: Sequence[str]) -> dict[str, Any] | None:
         return None
     if options.command is None:
         raise UsageError("No command was given.", hint="See lipsync-kit --help.")
-    from lipsync_kit import commands
+    from lipsync_kit.commands import COMMANDS
     from lipsync_kit.settings import load_settings
 
     flags = {name: getattr(options, name, None) for name in ("engine", "max_cost")}
-    return commands.COMMANDS[options.command](options, load_settings(flags))
+    return COMMANDS[options.command](options, load_settings(flags))

@@ -17,6 +17,7 @@ from lipsync_kit.schema import Chunk, Finding, Project
 from lipsync_kit.store import digest_file, place
 
 if TYPE_CHECKING:
+    from lipsync_kit.postprocess.ready import Ready
     from lipsync_kit.postprocess.tile import Seams, Tile
 
 
@@ -26,7 +27,7 @@ class Stitch:
 
     seams: Seams = "auto"
     compatible: bool = False
-    ready: str = "h264"
+    ready: Ready = "h264"
 
 
 @dataclass(frozen=True)
@@ -84,8 +85,8 @@ def make_film(
 ) -> MadeFilm:
     """Stitch and mux ``lipsync/final.mp4`` and write the ready clips, unless they are fresh."""
     from lipsync_kit.media.ffmpeg import ffmpeg_version
-    from lipsync_kit.postprocess.mux import ready_clips
-    from lipsync_kit.postprocess.splice import stitch
+    from lipsync_kit.postprocess.ready import SUFFIX, ready_clips
+    from lipsync_kit.postprocess.stitch import stitch
     from lipsync_kit.postprocess.tile import StitchOptions
 
     master = layout.root / project.audio.path if project.audio.path else None
@@ -94,8 +95,7 @@ def make_film(
     sound = digest_file(master) if master else "silent"
     rate = str(project.fps)
     key = stage_key(work, rate, sound, *digests, *bounds, build=ffmpeg_version())
-    suffix = ".mov" if work.ready == "prores" else ".mp4"
-    ready = tuple(layout.ready(chunk.index, suffix) for chunk in project.chunks)
+    ready = tuple(layout.ready(chunk.index, SUFFIX[work.ready]) for chunk in project.chunks)
     stamps = layout.stamps()
     note = stamps.note(layout.final, key)
     if note is None:
@@ -115,7 +115,16 @@ def make_film(
         stamps.mark(layout.final, key=key, note=note)
     if not all(stamps.fresh(path, key) for path in ready):
         _clear(ready[0].parent, set(ready))
-        ready_clips(layout.final, pieces, fps=project.fps, master=master, out=ready)
+        ready_clips(
+            pieces,
+            ready,
+            film=layout.final,
+            fps=project.fps,
+            master=master,
+            kind=work.ready,
+            jobs=jobs,
+            progress=progress,
+        )
         stamps.mark(*ready, key=key)
     findings = tuple(Finding.model_validate(item) for item in note["findings"])
     return MadeFilm(layout.final, ready, tuple(note["seams"]), findings)
