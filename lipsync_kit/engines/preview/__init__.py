@@ -1,0 +1,1 @@
+"""The preview engine: a talking head made on this machine, for nothing."""
