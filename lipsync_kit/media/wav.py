@@ -1,0 +1,165 @@
+"""WAV files: PCM of 16 or 24 bits, of any length, and the scratch file between two passes.
+
+Written here rather than by a library so that the same sound gives the same bytes, packing
+24 bits costs little, and files past 4 GiB become RF64 (EBU Tech 3306).
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from lipsync_kit.errors import InputError
+from lipsync_kit.media.pcm import Block
+from lipsync_kit.timing import SAMPLE_RATE
+
+_LARGEST_RIFF = 2**32 - 1
+
+
+def header(samples: int, channels: int, bits: int, sample_rate: int = SAMPLE_RATE) -> bytes:
+    """The bytes before the samples: RIFF, or RF64 when the sizes need 64 bits."""
+    frame = channels * bits // 8
+    size = samples * frame
+    fmt = struct.pack(
+        "<4sIHHIIHH", b"fmt ", 16, 1, channels, sample_rate, sample_rate * frame, frame, bits
+    )
+    riff = 4 + len(fmt) + 8 + size + size % 2
+    if riff <= _LARGEST_RIFF:
+        return (
+            struct.pack("<4sI4s", b"RIFF", riff, b"WAVE") + fmt + struct.pack("<4sI", b"data", size)
+        )
+    ds64 = struct.pack("<4sIQQQI", b"ds64", 28, riff + 36, size, samples, 0)
+    start = struct.pack("<4sI4s", b"RF64", 2**32 - 1, b"WAVE")
+    return start + ds64 + fmt + struct.pack("<4sI", b"data", 2**32 - 1)
+
+
+def pack24(interleaved: npt.NDArray[np.float32]) -> bytes:
+    """24-bit little-endian PCM of samples at full scale 1.0, rounded, clipped at full scale."""
+    scaled = interleaved.reshape(-1) * np.float32(2**23)
+    np.rint(scaled, out=scaled)
+    np.clip(scaled, -(2.0**23), 2.0**23 - 1, out=scaled)
+    values = scaled.astype(np.int32).view(np.uint32)
+    whole = len(values) // 4 * 4
+    four = (values[:whole] & 0xFFFFFF).reshape(-1, 4)
+    packed = np.empty((len(four), 3), "<u4")
+    packed[:, 0] = four[:, 0] | (four[:, 1] << 24)
+    packed[:, 1] = (four[:, 1] >> 8) | (four[:, 2] << 16)
+    packed[:, 2] = (four[:, 2] >> 16) | (four[:, 3] << 8)
+    rest = values[whole:].astype("<u4").view(np.uint8).reshape(-1, 4)[:, :3]
+    return packed.tobytes() + rest.tobytes()
+
+
+class MasterWriter:
+    """A 24-bit WAV whose length is known beforehand, written block by block."""
+
+    def __init__(self, path: Path, samples: int, channels: int) -> None:
+        self._file = path.open("wb")
+        self._file.write(header(samples, channels, 24))
+        self._left = samples
+        self._odd = samples * channels * 3 % 2
+
+    def write(self, block: Block) -> None:
+        """Append a planar block."""
+        self._left -= block.shape[1]
+        self._file.write(pack24(np.ascontiguousarray(block.T)))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, _: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self._file.write(b"\0" * self._odd)
+        self._file.close()
+        if kind is None and self._left:
+            raise AssertionError(f"{self._left} samples of the master were not written")
+
+
+def write16(path: Path, samples: npt.NDArray[np.int16]) -> None:
+    """Write mono 16-bit sound."""
+    with path.open("wb") as file:
+        file.write(header(len(samples), 1, 16))
+        file.write(samples.astype("<i2", copy=False).tobytes())
+
+
+class MasterReader:
+    """Windows of one channel of a PCM WAV."""
+
+    def __init__(self, path: Path) -> None:
+        import soundfile
+
+        try:
+            self._file: Any = soundfile.SoundFile(path)
+        except soundfile.LibsndfileError as error:
+            raise InputError(f"{path}: can't be read: {error}.", code="media_unreadable") from None
+        self.samples = int(self._file.frames)
+        self.channels = int(self._file.channels)
+
+    def int16(self, start: int, stop: int, channel: int) -> npt.NDArray[np.int16]:
+        """Samples ``[start, stop)`` of a channel, rounded half up to 16 bits, no dither."""
+        self._file.seek(start)
+        wide: npt.NDArray[np.int32] = self._file.read(stop - start, dtype="int32", always_2d=True)[
+            :, channel
+        ]
+        rounded = (wide >> 15) + 1 >> 1
+        narrow: npt.NDArray[np.int16] = np.minimum(rounded, 32767).astype(np.int16)
+        return narrow
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+
+class Scratch:
+    """A raw planar ``float32`` file between two passes, removed when it is closed.
+
+    Written once in blocks; any window can be read back.
+    """
+
+    def __init__(self, path: Path, channels: int) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._path = path
+        self._files = [
+            path.with_name(f"{path.name}.{channel}").open("wb+") for channel in range(channels)
+        ]
+        self.channels = channels
+        self.samples = 0
+
+    def append(self, block: Block) -> None:
+        """Append a block."""
+        for file, channel in zip(self._files, block, strict=True):
+            file.write(np.ascontiguousarray(channel).data)
+        self.samples += block.shape[1]
+
+    def window(self, start: int, stop: int) -> Block:
+        """Samples ``[start, stop)``, cut to what there is."""
+        start, stop = max(0, start), min(self.samples, stop)
+        return np.stack([self._read(file, start, stop) for file in self._files])
+
+    def channel(self, index: int, size: int) -> Iterator[npt.NDArray[np.float32]]:
+        """One channel from start to end in blocks of ``size`` samples."""
+        for start in range(0, self.samples, size):
+            yield self._read(self._files[index], start, min(self.samples, start + size))
+
+    def _read(self, file: Any, start: int, stop: int) -> npt.NDArray[np.float32]:
+        out = np.empty(stop - start, np.float32)
+        file.seek(start * 4)
+        file.readinto(out.data)
+        return out
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for file in self._files:
+            file.close()
+            Path(file.name).unlink(missing_ok=True)

@@ -1,0 +1,248 @@
+"""Where to cut: the least total of cuts in speech, billed seconds, seams and short chunks.
+
+An exact dynamic programme over every candidate: the best plan up to a cut is the best plan up
+to some earlier cut, plus one chunk. Costs are in seconds: 1.0 weighs as much as one billed
+second.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from lipsync_kit.catalog import Billing
+from lipsync_kit.plan.cost import billed_seconds
+from lipsync_kit.plan.pauses import Pause, Valley
+from lipsync_kit.timing import SAMPLE_RATE, edge, grid_sample
+
+Preference = Literal["cost", "seams", "quality"]
+
+_EDGE = 0.12  # seconds from a pause's edge within which a cut may touch a word's last breath
+_COMFORT = 0.35  # seconds of pause from which on a seam is easy to hide
+_MOST = 40  # positions tried in one pause
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Prices, in seconds: of a billed second, a seam, the risk of a cut and a short chunk."""
+
+    second: float = 1.0
+    seam: float = 0.05
+    risk: float = 1.0
+    short: float = 1.0
+
+
+WEIGHTS: dict[Preference, Weights] = {
+    "cost": Weights(),
+    "seams": Weights(seam=2.0),
+    "quality": Weights(seam=0.2, risk=4.0),
+}
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A place where the plan may cut.
+
+    ``risk``: how bad, in seconds. ``handle``: samples that both neighbours are sent beyond
+    it. ``pause``: index of its pause, ``None`` in speech.
+    """
+
+    sample: int
+    risk: float
+    handle: int = 0
+    pause: int | None = None
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What every plan keeps.
+
+    ``longest``: samples that may be sent at once. ``shortest``: samples of a tile below which
+    it is a short chunk. ``skip``: samples of silence above which it is not sent, or ``None``.
+    """
+
+    longest: int
+    billing: Billing
+    shortest: int = 3 * SAMPLE_RATE
+    skip: int | None = None
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One planned chunk, in samples; ``cut`` is what its end is, ``None`` at the sound's end."""
+
+    start: int
+    end: int
+    sent_start: int
+    sent_end: int
+    still: bool
+    cut: Candidate | None
+
+
+def pause_candidates(pauses: Sequence[Pause], samples: int, fps: Fraction) -> list[Candidate]:
+    """Places on the frame grid inside each pause, with the risk of cutting there.
+
+    The risk grows near the pause's edges (a word's end may be softer than the meter heard),
+    in short pauses (a seam shows more), and where the voice detector hears speech.
+    """
+    found = []
+    for index, pause in enumerate(pauses):
+        frames = _frames_within(pause, fps)
+        for frame in frames:
+            sample = grid_sample(frame, fps)
+            if not 0 < sample < samples:
+                continue
+            inside = min(
+                sample - pause.start if pause.start > 0 else samples,
+                pause.end - sample if pause.end < samples else samples,
+            )
+            risk = (
+                max(0.0, _COMFORT - pause.seconds)
+                + 8 * max(0.0, _EDGE - inside / SAMPLE_RATE)
+                + 2 * max(0.0, pause.voiced - 0.3) * math.exp(-4 * pause.seconds)
+            )
+            found.append(Candidate(sample, risk, 0, index))
+    return found
+
+
+def _frames_within(pause: Pause, fps: Fraction) -> list[int]:
+    margin = min(int(0.06 * SAMPLE_RATE), (pause.end - pause.start) // 3)
+    first, last = edge(pause.start + margin, fps), edge(pause.end - margin, fps)
+    inside = [
+        frame
+        for frame in range(first, last + 1)
+        if pause.start + margin <= grid_sample(frame, fps) <= pause.end - margin
+    ]
+    if not inside:
+        middle = edge((pause.start + pause.end) // 2, fps)
+        return [middle] if pause.start < grid_sample(middle, fps) < pause.end else []
+    if len(inside) <= _MOST:
+        return inside
+    # A long pause: every frame near its edges, a few in between.
+    near = _MOST // 3
+    between = np.linspace(near, len(inside) - near - 1, _MOST - 2 * near).astype(int)
+    chosen = {*range(near), *between.tolist(), *range(len(inside) - near, len(inside))}
+    return [inside[index] for index in sorted(chosen)]
+
+
+def valley_candidates(valleys: Sequence[Valley], samples: int, handle: int) -> list[Candidate]:
+    """Valleys as candidates: far worse than any pause, the less so the deeper they are."""
+    return [
+        Candidate(valley.sample, 20 + max(0.0, 40 - valley.depth) / 4, handle)
+        for valley in valleys
+        if 0 < valley.sample < samples
+    ]
+
+
+def plan_cuts(
+    candidates: Sequence[Candidate],
+    pauses: Sequence[Pause],
+    samples: int,
+    rules: Rules,
+    weights: Weights,
+) -> list[Tile]:
+    """The cheapest tiling of ``[0, samples)`` over all subsets of ``candidates``.
+
+    Raises :class:`ValueError` when no tiling keeps ``rules.longest``.
+    """
+    board = _Board(candidates, samples, rules, weights)
+    if rules.skip is not None:
+        board.skip_silences(pauses, rules.skip)
+    return board.solve()
+
+
+class _Board:
+    """The candidates as arrays, with the sound's start and end as the first and the last."""
+
+    def __init__(
+        self, candidates: Sequence[Candidate], samples: int, rules: Rules, weights: Weights
+    ) -> None:
+        best: dict[int, Candidate] = {}
+        for candidate in sorted(candidates, key=lambda item: (item.sample, item.risk)):
+            if 0 < candidate.sample < samples:
+                best.setdefault(candidate.sample, candidate)
+        inner = list(best.values())
+        self.nodes = [Candidate(0, 0.0), *inner, Candidate(samples, 0.0)]
+        self.rules, self.weights, self.samples = rules, weights, samples
+        self.at = np.array([node.sample for node in self.nodes], np.int64)
+        self.risk = np.array([node.risk for node in self.nodes]) * weights.risk
+        handles = np.array([node.handle for node in self.nodes], np.int64)
+        self.sent_from = np.maximum(0, self.at - handles)
+        self.sent_to = np.minimum(samples, self.at + handles)
+        self.earliest = np.zeros(len(self.nodes), np.int64)
+        self.stills: dict[int, list[int]] = {}
+
+    def skip_silences(self, pauses: Sequence[Pause], skip: int) -> None:
+        """Forbid talk chunks that would send more than ``skip`` of a pause; allow stills."""
+        for pause in pauses:
+            if pause.end - pause.start <= skip:
+                continue
+            within = np.minimum(self.at, pause.end)
+            bound = within - pause.start > skip
+            self.earliest[bound] = np.maximum(self.earliest[bound], within[bound] - skip)
+            inside = np.flatnonzero((self.at >= pause.start) & (self.at <= pause.end))
+            for end in inside:
+                starts = [int(start) for start in inside if start < end]
+                self.stills.setdefault(int(end), []).extend(starts)
+
+    def chunk_costs(self, first: int, end: int) -> npt.NDArray[np.float64]:
+        """Cost of a talk chunk to node ``end`` from each of the nodes ``first..end-1``."""
+        sent = self.sent_to[end] - self.sent_from[first:end]
+        length = self.at[end] - self.at[first:end]
+        seconds = billed_seconds(sent, self.rules.billing)
+        missing = np.maximum(0, self.rules.shortest - length) / SAMPLE_RATE
+        costs: npt.NDArray[np.float64] = (
+            self.weights.second * seconds
+            + self.weights.short * missing
+            + self.weights.seam
+            + self.risk[end]
+        )
+        forbidden = (sent > self.rules.longest) | (self.at[first:end] < self.earliest[end])
+        costs[forbidden] = np.inf
+        return costs
+
+    def solve(self) -> list[Tile]:
+        """The cheapest way from the first node to the last."""
+        count = len(self.nodes)
+        total = np.full(count, np.inf)
+        total[0] = 0.0
+        before = np.zeros(count, np.intp)
+        still = np.zeros(count, np.bool_)
+        # No handle is longer than this, so no start earlier can be within the limit.
+        firsts = np.searchsorted(self.at, self.at - self.rules.longest, side="left")
+        for end in range(1, count):
+            first = int(firsts[end])
+            costs = total[first:end] + self.chunk_costs(first, end)
+            if len(costs):
+                cheapest = int(np.argmin(costs))
+                total[end], before[end] = costs[cheapest], first + cheapest
+            for start in self.stills.get(end, ()):
+                cost = total[start] + self.weights.seam + self.risk[end]
+                if cost < total[end]:
+                    total[end], before[end], still[end] = cost, start, True
+        if not np.isfinite(total[-1]):
+            raise ValueError("no tiling within the limit: candidates lie too far apart")
+        return self._tiles(before, still)
+
+    def _tiles(self, before: npt.NDArray[np.intp], still: npt.NDArray[np.bool_]) -> list[Tile]:
+        tiles, end = [], len(self.nodes) - 1
+        while end > 0:
+            start = int(before[end])
+            tiles.append(
+                Tile(
+                    start=int(self.at[start]),
+                    end=int(self.at[end]),
+                    sent_start=int(self.at[start] if still[end] else self.sent_from[start]),
+                    sent_end=int(self.at[end] if still[end] else self.sent_to[end]),
+                    still=bool(still[end]),
+                    cut=self.nodes[end] if end < len(self.nodes) - 1 else None,
+                )
+            )
+            end = start
+        return tiles[::-1]

@@ -1,0 +1,90 @@
+"""The plan's chunks as files: what is sent, 48 kHz, 16 bits, mono."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lipsync_kit.media.wav import MasterReader, write16
+from lipsync_kit.plan.cuts import Tile
+from lipsync_kit.plan.pauses import Pause
+from lipsync_kit.progress import Task
+from lipsync_kit.project import Layout
+from lipsync_kit.schema import Chunk, Cut
+from lipsync_kit.store import atomic, digest_file, digest_json
+from lipsync_kit.timing import SAMPLE_RATE, clock
+
+VERSION = 1
+
+
+def describe(tiles: Sequence[Tile], pauses: Sequence[Pause], layout: Layout) -> list[Chunk]:
+    """The tiles as chunks of the plan, each with the reason for its end."""
+    chunks = []
+    for index, tile in enumerate(tiles):
+        cut, pause_ms, reason = _why(tile, pauses)
+        chunks.append(
+            Chunk(
+                index=index,
+                start=tile.start,
+                end=tile.end,
+                sent_start=tile.sent_start,
+                sent_end=tile.sent_end,
+                path=None if tile.still else layout.relative(layout.sound(index)),
+                kind="still" if tile.still else "talk",
+                cut=cut,
+                pause_ms=pause_ms,
+                reason=reason,
+            )
+        )
+    return chunks
+
+
+def _why(tile: Tile, pauses: Sequence[Pause]) -> tuple[Cut, int, str]:
+    at = clock(tile.end / SAMPLE_RATE)
+    length = f"{(tile.sent_end - tile.sent_start) / SAMPLE_RATE:.2f} s"
+    what = "not sent: silence" if tile.still else f"sends {length}"
+    if tile.cut is None:
+        return "end", 0, f"the sound ends at {at}; {what}"
+    if tile.cut.pause is None:
+        handle = tile.cut.handle / SAMPLE_RATE
+        return (
+            "valley", 0,
+            f"no pause in reach: the quietest place at {at}, with {handle:.1f} s more sent "
+            f"on either side; {what}",
+        )  # fmt: skip
+    pause = pauses[tile.cut.pause]
+    milliseconds = round(pause.seconds * 1000)
+    return "pause", milliseconds, f"a pause of {milliseconds} ms at {at}; {what}"
+
+
+def write(
+    chunks: Sequence[Chunk], layout: Layout, master_key: str, channel: int, task: Task
+) -> tuple[Chunk, ...]:
+    """Write the files of all talk chunks that are not up to date, and remove stale ones.
+
+    ``master_key`` names the work that made the master; ``channel`` is the one that is sent.
+    """
+    stamps = layout.stamps()
+    written = []
+    with MasterReader(layout.master) as master:
+        for chunk in chunks:
+            task.advance()
+            if chunk.kind == "still":
+                written.append(chunk)
+                continue
+            path = layout.sound(chunk.index)
+            window = [chunk.sent_start, chunk.sent_end, channel]
+            key = digest_json(["audio.chunk", VERSION, master_key, window])
+            if not stamps.fresh(path, key):
+                with atomic(path) as temporary:
+                    write16(temporary, master.int16(*window))
+                stamps.mark(path, key=key, note=digest_file(path))
+            written.append(chunk.model_copy(update={"sha256": stamps.note(path, key)}))
+    _remove_stale(layout, written)
+    return tuple(written)
+
+
+def _remove_stale(layout: Layout, chunks: Sequence[Chunk]) -> None:
+    kept = {layout.sound(chunk.index) for chunk in chunks if chunk.kind == "talk"}
+    for path in layout.sound(0).parent.glob("[0-9]*.wav"):
+        if path not in kept:
+            path.unlink()

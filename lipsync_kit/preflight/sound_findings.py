@@ -1,0 +1,292 @@
+"""What is wrong with a recording, in words and numbers, and what helps."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lipsync_kit.plan.pauses import Pause, quiet_below, speech_and_floor
+from lipsync_kit.preflight.loudness import integrated
+from lipsync_kit.preflight.sound_hearing import Hearing
+from lipsync_kit.preflight.sound_level import OFFSET_HEARD, Levelled
+from lipsync_kit.preflight.sound_peaks import decibels
+from lipsync_kit.schema import Finding
+
+_LOSSY_CLAIM = 2.0  # container durations lie by up to this many seconds
+
+
+@dataclass(frozen=True)
+class Heard:
+    """All that findings are made from."""
+
+    hearing: Hearing
+    levelled: Levelled
+    pauses: Sequence[Pause]
+    target: float
+
+
+def signal_to_noise(hearing: Hearing) -> float:
+    """Estimated signal-to-noise ratio of the speech in dB.
+
+    The mean level of what is spoken over the mean of what is left in the pauses; digital
+    silence counts as 90 dB.
+    """
+    levels = hearing.levels.astype(np.float64)
+    quiet = levels < quiet_below(hearing.levels)
+    _, floor = speech_and_floor(hearing.levels)
+    if quiet.all() or not quiet.any():
+        return 0.0
+    power = 10 ** (levels / 10)
+    noise = float(np.mean(10 ** (np.maximum(floor, levels)[quiet] / 10)))
+    speech = max(float(power[~quiet].mean()) - noise, 1e-12)
+    return min(90.0, 10 * math.log10(speech / max(noise, 1e-12)))
+
+
+def spoken_share(hearing: Hearing) -> float:
+    """The share of the time in which somebody speaks, by the voice detector."""
+    return float(np.mean(hearing.speech > 0.5))
+
+
+def _clipping(heard: Heard) -> Finding | None:
+    count = heard.hearing.clipped
+    if count < 10:
+        return None
+    share = count / (heard.hearing.seconds * heard.hearing.sample_rate)
+    return Finding(
+        code="clipping",
+        severity="warning",
+        message=f"The sound is clipped: {count} samples at full scale.",
+        hint="Record or export it again at a lower level; distortion makes mouths flutter.",
+        data={"samples": count, "share": share},
+    )
+
+
+def _offset(heard: Heard) -> Finding | None:
+    offset = float(np.abs(heard.hearing.offset).max())
+    if offset < OFFSET_HEARD:
+        return None
+    return Finding(
+        code="dc_offset",
+        severity="info",
+        message=f"The sound had a DC offset of {offset:.3f} of full scale; it was taken out.",
+        hint="Usually a fault of the sound card; nothing more is needed here.",
+        data={"offset": offset},
+    )
+
+
+def _correlation(hearing: Hearing) -> float | None:
+    if hearing.channels == 1:
+        return None
+    means = hearing.offset
+    power = hearing.power - means**2
+    if power.min() <= 1e-12:
+        return None
+    return float((hearing.cross - means[0] * means[1]) / math.sqrt(power[0] * power[1]))
+
+
+def _antiphase(heard: Heard) -> Finding | None:
+    correlation = _correlation(heard.hearing)
+    if correlation is None or correlation > -0.5:
+        return None
+    return Finding(
+        code="antiphase",
+        severity="warning",
+        message=f"Left and right are in antiphase (correlation {correlation:.2f}): "
+        "on one loudspeaker the sound vanishes.",
+        hint="Turn the polarity of one channel round. The chunks use one channel alone.",
+        data={"correlation": correlation},
+    )
+
+
+def _one_sided(heard: Heard) -> Finding | None:
+    hearing = heard.hearing
+    if hearing.channels == 1:
+        return None
+    levels = [integrated(hearing.energies[[channel]]) for channel in range(2)]
+    if abs(levels[0] - levels[1]) < 12:
+        return None
+    side = "left" if hearing.best == 0 else "right"
+    return Finding(
+        code="one_sided",
+        severity="info",
+        message=f"Nearly all of the sound is on the {side} channel.",
+        hint="Export it as mono if that is not meant.",
+        data={"best": hearing.best},
+    )
+
+
+def _low_rate(heard: Heard) -> Finding | None:
+    rate = heard.hearing.sample_rate
+    if rate >= 16_000:
+        return None
+    return Finding(
+        code="low_sample_rate",
+        severity="warning",
+        message=f"The sound has {rate} samples per second: telephone quality.",
+        hint="Use the original recording; s and f can't be seen on the lips without it.",
+        data={"sample_rate": rate},
+    )
+
+
+def _channels(heard: Heard) -> Finding | None:
+    count = heard.hearing.source_channels
+    if count <= 2:
+        return None
+    return Finding(
+        code="mixed_down",
+        severity="info",
+        message=f"The sound's {count} channels were mixed down to stereo.",
+        data={"channels": count},
+    )
+
+
+def _noise(heard: Heard) -> Finding | None:
+    ratio = signal_to_noise(heard.hearing)
+    if ratio >= 20:
+        return None
+    severe = ratio < 10
+    return Finding(
+        code="noisy",
+        severity="warning" if severe else "info",
+        message=f"The speech is only about {ratio:.0f} dB above the noise.",
+        hint="Record closer to the microphone; pauses are hard to find in noise, "
+        "and noise moves the lips.",
+        data={"snr_db": round(ratio, 1)},
+    )
+
+
+def _speech(heard: Heard) -> Finding | None:
+    share = spoken_share(heard.hearing)
+    if share >= 0.02:
+        return None
+    return Finding(
+        code="no_speech",
+        severity="warning",
+        message=f"Hardly any speech was heard ({share:.1%} of the time).",
+        hint="Check that this is the narration: music or noise makes no talking mouth.",
+        data={"share": share},
+    )
+
+
+def _level(heard: Heard) -> Finding | None:
+    loudness = integrated(heard.hearing.energies)
+    if -40 <= loudness <= -10:
+        return None
+    word = "quiet" if loudness < -40 else "loud"
+    hint = (
+        "Its noise was lifted with it; record at a higher level."
+        if word == "quiet"
+        else "Check that it is not distorted."
+    )
+    return Finding(
+        code=f"very_{word}",
+        severity="info",
+        message=f"The sound is very {word}: {loudness:.1f} LUFS.",
+        hint=hint,
+        data={"lufs": round(loudness, 2)},
+    )
+
+
+def _truncated(heard: Heard) -> Finding | None:
+    hearing = heard.hearing
+    missing = hearing.claimed - hearing.seconds
+    if not hearing.damaged and missing <= max(_LOSSY_CLAIM, 0.02 * hearing.claimed):
+        return None
+    parts = []
+    if hearing.damaged:
+        parts.append(f"{hearing.damaged} packets could not be decoded")
+    if missing > _LOSSY_CLAIM:
+        parts.append(f"{missing:.1f} s of {hearing.claimed:.1f} s are missing")
+    return Finding(
+        code="truncated",
+        severity="warning",
+        message=f"The sound file is damaged or cut off: {' and '.join(parts)}.",
+        hint="Download or export it again.",
+        data={"damaged": hearing.damaged, "missing_seconds": round(missing, 2)},
+    )
+
+
+def _gaps(heard: Heard) -> Finding | None:
+    filled = heard.hearing.filled
+    if not filled:
+        return None
+    seconds = filled / heard.hearing.sample_rate
+    return Finding(
+        code="gaps_filled",
+        severity="info",
+        message=f"The video's sound has gaps: {seconds:.2f} s of silence were put in, "
+        "so that it stays in time with the picture.",
+        data={"seconds": round(seconds, 3)},
+    )
+
+
+def _limiting(heard: Heard) -> Finding | None:
+    seconds = heard.levelled.limited_seconds
+    missed = abs(heard.levelled.lufs - heard.target)
+    if missed > 0.1 and not math.isinf(heard.levelled.lufs):
+        return Finding(
+            code="loudness_missed",
+            severity="warning",
+            message=f"The sound reached {heard.levelled.lufs:.1f} LUFS instead of "
+            f"{heard.target:.1f}: its peaks allow no more.",
+            hint="Choose a lower --lufs.",
+            data={"lufs": round(heard.levelled.lufs, 2), "target": heard.target},
+        )
+    if seconds == 0:
+        return None
+    return Finding(
+        code="limited",
+        severity="info",
+        message=f"Peaks were limited for {seconds:.1f} s in all.",
+        data={"seconds": round(seconds, 2)},
+    )
+
+
+def _measured(heard: Heard) -> Finding:
+    before = integrated(heard.hearing.energies)
+    after = heard.levelled
+    return Finding(
+        code="levelled",
+        severity="info",
+        message=f"Loudness {before:.1f} → {after.lufs:.1f} LUFS ({after.gain:+.1f} dB), "
+        f"true peak {after.true_peak:.1f} dBTP, range {after.loudness_range:.1f} LU.",
+        data={
+            "before_lufs": round(before, 2),
+            "lufs": round(after.lufs, 2),
+            "gain_db": round(after.gain, 3),
+            "true_peak": round(after.true_peak, 2),
+            "loudness_range": round(after.loudness_range, 2),
+            "sample_peak_before": round(
+                decibels(float(max(heard.hearing.highest.max(), -heard.hearing.lowest.min()))), 2
+            ),
+        },
+    )
+
+
+def _few_pauses(heard: Heard) -> Finding | None:
+    seconds = heard.hearing.seconds
+    long = [pause for pause in heard.pauses if pause.seconds >= 0.2]
+    if seconds < 30 or len(long) * 10 >= seconds:
+        return None
+    return Finding(
+        code="few_pauses",
+        severity="info",
+        message=f"Only {len(long)} pauses of 0.2 s or more in {seconds:.0f} s.",
+        hint="Cuts may fall close to words; a slower reading gives better seams.",
+        data={"pauses": len(long)},
+    )
+
+
+_CHECKS: tuple[Callable[[Heard], Finding | None], ...] = (
+    _measured, _truncated, _gaps, _channels, _low_rate, _clipping, _offset, _antiphase,
+    _one_sided, _level, _speech, _noise, _few_pauses, _limiting,
+)  # fmt: skip
+
+
+def findings(heard: Heard) -> tuple[Finding, ...]:
+    """Everything worth saying about a recording and its levelling."""
+    found = (check(heard) for check in _CHECKS)
+    return tuple(finding for finding in found if finding is not None)

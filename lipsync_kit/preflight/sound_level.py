@@ -1,0 +1,158 @@
+"""The master: one gain, a limiter where peaks ask for it, 48 kHz, 24 bits.
+
+The gain is found before anything is written. Only stretches whose peaks come near the ceiling
+are limited and weighed again; the rest follows from the energies that were heard.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from lipsync_kit.media.pcm import Block, ahead
+from lipsync_kit.media.wav import MasterWriter, Scratch
+from lipsync_kit.preflight.loudness import (
+    SILENT,
+    STEP,
+    Energies,
+    Meter,
+    integrated,
+    loudness_range,
+)
+from lipsync_kit.preflight.sound_hearing import WINDOW, Hearing
+from lipsync_kit.preflight.sound_peaks import decibels, factor, limited, true_peak
+from lipsync_kit.progress import Task
+from lipsync_kit.recipe import stage
+
+CONTEXT = 5 * STEP
+"""Samples around a window that limiter and K filter see beside it: 0.5 s."""
+
+OFFSET_HEARD = 0.002
+"""Mean of a channel (full scale 1.0) from which it is a DC offset and is taken out."""
+
+_CLOSE = 0.02
+_TRIES = 8
+
+
+@dataclass(frozen=True)
+class Levelled:
+    """What was done: gain and loudness in dB and LUFS, true peak in dBTP, seconds limited."""
+
+    gain: float
+    lufs: float
+    true_peak: float
+    loudness_range: float
+    limited_seconds: float
+
+
+@stage("audio.loudness", version=1)
+class Loudness:
+    """Level to a loudness target without changing length (ITU-R BS.1770-4, EBU R 128).
+
+    ``lufs``: integrated loudness; ``true_peak``: ceiling in dBTP.
+    """
+
+    lufs: float = -16.0
+    true_peak: float = -1.5
+
+    def apply(self, scratch: Scratch, hearing: Hearing, out: Path, task: Task) -> Levelled:
+        """Write the levelled sound of ``scratch`` to ``out``, a 24-bit WAV."""
+        return Leveller(scratch, hearing, self.lufs, self.true_peak).write(out, task)
+
+
+class Leveller:
+    """Finds the gain for a target and writes the master."""
+
+    def __init__(self, scratch: Scratch, hearing: Hearing, lufs: float, ceiling: float) -> None:
+        self._scratch, self._hearing = scratch, hearing
+        self._target, self._ceiling = lufs, factor(ceiling)
+        heard = np.abs(hearing.offset) >= OFFSET_HEARD
+        self._offset = np.where(heard, hearing.offset, 0.0).astype(np.float32)[:, None]
+        extremes = np.maximum(hearing.highest - self._offset, self._offset - hearing.lowest)
+        self._peaks = extremes.max(axis=0)
+        self._heard = self._without_offset(hearing.energies)
+
+    def _without_offset(self, energies: Energies) -> Energies:
+        """The K filter ignores a steady offset, but not its jump at the very start."""
+        if not self._offset.any():
+            return energies
+        corrected = energies.copy()
+        first = self._weigh(self._scratch.window(0, WINDOW) - self._offset, 0)
+        corrected[:, : first.shape[1]] = first
+        return corrected
+
+    @staticmethod
+    def _weigh(block: Block, skip: int) -> Energies:
+        meter = Meter(len(block))
+        meter.feed(block)
+        return meter.energies()[:, skip : skip + WINDOW // STEP]
+
+    def _window(self, index: int, gain: float) -> tuple[Block, int, bool]:
+        """Window ``index`` with its context, how much of it lies before, whether limited."""
+        start = index * WINDOW
+        before = min(start, CONTEXT)
+        block = self._scratch.window(start - before, start + WINDOW + CONTEXT)
+        block = (block - self._offset) * np.float32(gain)
+        if self._peaks[max(0, index - 1) : index + 2].max() * gain < self._ceiling * 0.5:
+            return block, before, False
+        lower, changed = limited(block, self._ceiling)
+        return lower, before, changed
+
+    def find_gain(self) -> tuple[float, Energies]:
+        """The factor that brings the limited sound to the target, and its energies then."""
+        loudness = integrated(self._heard)
+        if loudness == SILENT:
+            return 1.0, self._heard
+        gain = factor(self._target - loudness)
+        for _ in range(_TRIES):
+            energies = self._energies_after(gain)
+            missing = self._target - integrated(energies)
+            if abs(missing) < _CLOSE:
+                break
+            gain *= factor(missing)
+        return gain, energies
+
+    def _energies_after(self, gain: float) -> Energies:
+        energies = self._heard * gain**2
+        for index in np.flatnonzero(self._peaks * gain >= self._ceiling * 0.5):
+            block, before, changed = self._window(int(index), gain)
+            if changed:
+                weighed = self._weigh(block, before // STEP)
+                first = int(index) * (WINDOW // STEP)
+                energies[:, first : first + weighed.shape[1]] = weighed[
+                    :, : energies.shape[1] - first
+                ]
+        return energies
+
+    def _finished(self, gain: float) -> Iterator[tuple[Block, float]]:
+        for index in range(math.ceil(self._scratch.samples / WINDOW)):
+            block, before, changed = self._window(index, gain)
+            inner = block[:, before : before + WINDOW]
+            touched = 0.0
+            if changed:
+                raw = self._scratch.window(index * WINDOW, (index + 1) * WINDOW)
+                plain = (raw - self._offset) * np.float32(gain)
+                touched = float(np.count_nonzero((plain != inner).any(axis=0)))
+            yield inner, touched
+
+    def write(self, out: Path, task: Task) -> Levelled:
+        """Write the master; the target is found first."""
+        gain, energies = self.find_gain()
+        highest, touched = 0.0, 0.0
+        with MasterWriter(out, self._scratch.samples, self._scratch.channels) as master:
+            for block, changed in ahead(self._finished(gain)):
+                highest = true_peak(block, highest)
+                touched += changed
+                master.write(block)
+                task.advance(block.shape[1] / 48_000)
+        return Levelled(
+            gain=decibels(gain),
+            lufs=integrated(energies),
+            true_peak=decibels(highest),
+            loudness_range=loudness_range(energies),
+            limited_seconds=touched / 48_000,
+        )
