@@ -11,8 +11,8 @@ from typing import Any
 
 from lipsync_kit import console
 from lipsync_kit.errors import InputError, UsageError
-from lipsync_kit.prep import Inputs, PrepOptions
-from lipsync_kit.prep import prep as prepare
+from lipsync_kit.preparing import Inputs, PrepOptions
+from lipsync_kit.preparing import prep as prepare
 from lipsync_kit.schema import Project, Rendered
 from lipsync_kit.settings import Settings
 from lipsync_kit.timing import SAMPLE_RATE, clock, parse_rate
@@ -83,8 +83,8 @@ def _tell_plan(project: Project) -> None:
 
 def render(options: Namespace, settings: Settings) -> dict[str, Any]:
     """``lipsync-kit render``."""
-    from lipsync_kit.render import RenderOptions
-    from lipsync_kit.render import render as make
+    from lipsync_kit.rendering import RenderOptions
+    from lipsync_kit.rendering import render as make
 
     chosen = {field.name: getattr(options, field.name) for field in fields(RenderOptions)}
     chosen["engine"] = settings.engine
