@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import math
 import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
 from importlib import resources
@@ -47,10 +49,22 @@ class VideoLimits(Record):
 
 
 class Tier(Record):
-    """What depends on the resolution: the longest sound per request and the price."""
+    """What depends on the resolution: the longest sound per request and the price.
+
+    ``usd_base`` pays for the first ``base_seconds``; ``usd_per_second`` for each one after.
+    Without ``usd_per_second`` the price is unknown.
+    """
 
     max_seconds: Fraction | None = None
     usd_per_second: Fraction | None = None
+    usd_base: Fraction = Fraction(0)
+    base_seconds: int = 0
+
+    def usd(self, seconds: int) -> Fraction | None:
+        """The price of one request of so many billed seconds; ``None`` when unknown."""
+        if self.usd_per_second is None:
+            return None
+        return self.usd_base + self.usd_per_second * max(0, seconds - self.base_seconds)
 
 
 class Billing(Record):
@@ -66,12 +80,40 @@ class Billing(Record):
 
 
 class FrameCount(Record):
-    """For models that take a number of frames: ``field``, rate and range."""
+    """For models that take a number of frames: ``field``, rate, range and step.
+
+    Such models stop after a default of about five seconds, so the count is always sent.
+    """
 
     field: str
     fps: Fraction
     minimum: int
     maximum: int
+    step: int = 1
+
+    def frames(self, samples: int) -> int:
+        """The count that covers ``samples``, within the range and on the step."""
+        exact = math.ceil(Fraction(samples, SAMPLE_RATE) * self.fps / self.step) * self.step
+        lowest = math.ceil(self.minimum / self.step) * self.step
+        highest = self.maximum // self.step * self.step
+        return max(lowest, min(exact, highest))
+
+
+@dataclass(frozen=True)
+class Tariff:
+    """What one request costs: how seconds are rounded, and their price.
+
+    ``reported``: the result itself says how many seconds are billed.
+    """
+
+    billing: Billing
+    tier: Tier
+    reported: bool = False
+
+    def bill(self, length: Fraction) -> tuple[int, Fraction | None]:
+        """Billed seconds and USD (``None``: unknown) for ``length`` seconds that are sent."""
+        seconds = self.billing.seconds(math.ceil(length * SAMPLE_RATE))
+        return seconds, self.tier.usd(seconds)
 
 
 class Model(Record):
@@ -79,7 +121,8 @@ class Model(Record):
 
     ``fields`` maps our names (image, audio, video, prompt, resolution, turbo, trim) to the
     model's own input names; ``required`` lists ours that it can't do without; ``fixed`` are
-    inputs that always go along. ``unverified`` names the facts that were not confirmed.
+    inputs that always go along. ``reports_seconds``: its result says how many seconds are
+    billed. ``unverified`` names the facts that no page of the service states.
     """
 
     id: str
@@ -95,6 +138,7 @@ class Model(Record):
     billing: Billing = Billing()
     frame_count: FrameCount | None = None
     trims_first_second: bool = False
+    reports_seconds: bool = False
     unverified: tuple[str, ...] = ()
 
     def tier(self, resolution: str) -> Tier:
@@ -106,29 +150,72 @@ class Model(Record):
         offered = ", ".join(self.resolutions)
         raise UsageError(f"{self.id} does not offer {resolution}; it offers {offered}.")
 
+    def nearest(self, resolution: str) -> str:
+        """The offered resolution nearest to the one asked for."""
+        if "any" in self.resolutions:
+            return resolution
+        lines = _lines(resolution)
+        return min(self.resolutions, key=lambda offered: abs(_lines(offered) - lines))
 
-def _parse(text: str, where: str) -> dict[str, Model]:
-    try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{where}: not valid TOML: {error}.", code="catalog") from None
+    def tariff(self, resolution: str) -> Tariff:
+        """What one request costs at ``resolution``."""
+        return Tariff(self.billing, self.tier(resolution), self.reports_seconds)
+
+
+def _lines(resolution: str) -> int:
+    """``1080p`` → 1080."""
+    return int(resolution.removesuffix("p"))
+
+
+def _models(rows: Mapping[str, Any], where: str) -> dict[str, Model]:
     models = {}
-    for model_id, row in document.get("models", {}).items():
+    for model_id, row in rows.items():
         try:
             models[model_id] = Model.model_validate({"id": model_id, **row})
-        except ValidationError as error:
-            first = error.errors()[0]
-            spot = ".".join(str(part) for part in first["loc"])
-            message = f"{where}: {model_id}: {spot}: {first['msg']}."
-            raise InputError(message, code="catalog") from None
+        except (TypeError, ValidationError) as error:
+            detail = str(error)
+            if isinstance(error, ValidationError):
+                first = error.errors()[0]
+                detail = f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
+            raise InputError(
+                f"{where}: [models.{model_id!r}] {detail}.",
+                code="catalog",
+                hint="`lipsync-kit models` shows what a row holds.",
+            ) from None
     return models
+
+
+def _overlaid(row: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """``over`` laid over ``row``, table by table."""
+    both = dict(row)
+    for name, value in over.items():
+        inner = both.get(name)
+        if isinstance(inner, dict) and isinstance(value, dict):
+            both[name] = _overlaid(inner, value)
+        else:
+            both[name] = value
+    return both
+
+
+def load_catalog(over: Mapping[str, Any], where: str) -> dict[str, Model]:
+    """The shipped rows with the tables of ``over`` laid over or added, by id.
+
+    ``where`` names their file in errors. Raises :class:`~lipsync_kit.errors.InputError`.
+    """
+    text = resources.files("lipsync_kit").joinpath("catalog.toml").read_text(encoding="utf-8")
+    rows = tomllib.loads(text)["models"]
+    shipped = _models(rows, "catalog.toml")
+    changed = {name: _overlaid(rows.get(name, {}), row) for name, row in over.items()}
+    return {**shipped, **_models(changed, where)}
 
 
 @cache
 def catalog() -> dict[str, Model]:
-    """Every model, by id."""
-    text = resources.files("lipsync_kit").joinpath("catalog.toml").read_text(encoding="utf-8")
-    return _parse(text, "catalog.toml")
+    """Every model, by id: the shipped rows, with the user's settings laid over."""
+    from lipsync_kit.settings import read_settings_file, settings_path
+
+    path = settings_path()
+    return load_catalog(read_settings_file(path).get("models", {}), str(path))
 
 
 def find_model(model_id: str, task: str) -> Model:
@@ -144,3 +231,50 @@ def find_model(model_id: str, task: str) -> Model:
     if model.task != task:
         raise UsageError(f"--model {model_id}: does {model.task}, but these inputs make {task}.")
     return model
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What one model would make of a narration; ``usd`` is ``None`` when a price is unknown."""
+
+    model: Model
+    resolution: str
+    chunks: int
+    seams: int
+    billed_seconds: int
+    usd: Fraction | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The row as JSON."""
+        return {
+            "model": self.model.id,
+            "resolution": self.resolution,
+            "chunks": self.chunks,
+            "seams": self.seams,
+            "billed_seconds": self.billed_seconds,
+            "usd": None if self.usd is None else round(float(self.usd), 4),
+            "unverified": list(self.model.unverified),
+        }
+
+
+def compare(
+    task: str, resolution: str, plan: Callable[[Model, str], Sequence[int]]
+) -> list[Comparison]:
+    """Every model of ``task`` side by side, the cheapest first, unknown prices last.
+
+    ``plan`` cuts the narration within a model's limits at a resolution and returns the samples
+    of each piece that would be sent.
+    """
+    rows = []
+    for model in catalog().values():
+        if model.task != task:
+            continue
+        chosen = model.nearest(resolution)
+        pieces = plan(model, chosen)
+        seconds = [model.billing.seconds(samples) for samples in pieces]
+        prices = [model.tier(chosen).usd(each) for each in seconds]
+        known = [price for price in prices if price is not None]
+        usd = sum(known, Fraction(0)) if len(known) == len(prices) else None
+        seams = max(0, len(pieces) - 1)
+        rows.append(Comparison(model, chosen, len(pieces), seams, sum(seconds), usd))
+    return sorted(rows, key=lambda row: (row.usd is None, row.usd or 0, row.model.id))

@@ -138,7 +138,11 @@ def _read_env(folder: Path) -> dict[str, str]:
         raise InputError(f"{path}: can't be read: {error}.", code="settings") from None
 
 
-def _read_file(path: Path) -> dict[str, Any]:
+def read_settings_file(path: Path) -> dict[str, Any]:
+    """The settings file's values and tables; empty when there is no file.
+
+    Raises :class:`~lipsync_kit.errors.InputError` when it is not valid.
+    """
     try:
         with path.open("rb") as file:
             document = tomllib.load(file)
@@ -164,7 +168,7 @@ def load_settings(flags: Mapping[str, Any] | None = None, folder: Path | None = 
     """
     dotenv = _read_env(folder or Path.cwd())
     path = settings_path()
-    document = _read_file(path)
+    document = read_settings_file(path)
     values = {}
     for name, variable in ENVIRONMENT.items():
         flag = (flags or {}).get(name)

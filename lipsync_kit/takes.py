@@ -44,10 +44,13 @@ class Takes:
 
     def current(self, key: str) -> int:
         """The take in use: the chosen one, else the latest, else the first to be made."""
-        chosen = self._chosen.get(self._engine, {}).get(key)
-        if chosen is not None:
-            return int(chosen)
-        return max(self.numbers(key), default=1)
+        chosen = self.chosen(key)
+        return chosen if chosen is not None else max(self.numbers(key), default=1)
+
+    def chosen(self, key: str) -> int | None:
+        """The take that was chosen by hand, if one was."""
+        number = self._chosen.get(self._engine, {}).get(key)
+        return None if number is None else int(number)
 
     def choose(self, key: str, number: int, index: int) -> None:
         """Use take ``number`` of chunk ``index`` from now on.

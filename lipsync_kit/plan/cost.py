@@ -6,13 +6,11 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 import numpy as np
-import numpy.typing as npt
 
 from lipsync_kit.catalog import Billing, Model
+from lipsync_kit.plan.grid import Samples
 from lipsync_kit.schema import Chunk, Estimate
 from lipsync_kit.timing import SAMPLE_RATE
-
-Samples = npt.NDArray[np.int64]
 
 
 def billed_seconds(sent: Samples, billing: Billing) -> Samples:
@@ -24,11 +22,11 @@ def billed_seconds(sent: Samples, billing: Billing) -> Samples:
 def estimate(chunks: Sequence[Chunk], model: Model, resolution: str) -> Estimate:
     """What rendering ``chunks`` is expected to cost: each sent piece rounded up on its own."""
     sent = [chunk.sent_end - chunk.sent_start for chunk in chunks if chunk.kind == "talk"]
-    seconds = sum(model.billing.seconds(samples) for samples in sent)
-    price = model.tier(resolution).usd_per_second or Fraction(0)
+    seconds = [model.billing.seconds(samples) for samples in sent]
+    tier = model.tier(resolution)
     return Estimate(
-        billed_seconds=seconds,
-        usd=round(float(seconds * price), 4),
+        billed_seconds=sum(seconds),
+        usd=round(float(sum(tier.usd(each) or 0 for each in seconds)), 4),
         model=model.id,
         chunks=len(sent),
         seams=max(0, len(chunks) - 1),
