@@ -1,0 +1,98 @@
+"""A coarse grid over the part of the picture that moves, and its inverse and fine maps.
+
+The rig says where each point of the portrait goes. A frame needs the opposite: where each of
+its pixels comes from. Both fields are smooth, so a node every few pixels is enough; OpenCV
+widens the grid to a map in a fraction of a millisecond.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from lipsync_kit.engines.preview.plate import Plate
+from lipsync_kit.engines.preview.sampling import sampled, widened
+
+F32 = npt.NDArray[np.float32]
+U8 = npt.NDArray[np.uint8]
+
+_ROUNDS: Final = 6  # of the fixed-point inversion; steepest fields leave a hundredth of a pixel
+
+
+@dataclass(frozen=True)
+class Area:
+    """A rectangle of the picture in pixels, all four even: [x0, x1) and [y0, y1)."""
+
+    x0: int
+    y0: int
+    x1: int
+    y1: int
+
+    @property
+    def luma(self) -> tuple[slice, slice]:
+        """The rectangle in an array (h, w)."""
+        return slice(self.y0, self.y1), slice(self.x0, self.x1)
+
+    @property
+    def chroma(self) -> tuple[slice, slice]:
+        """The rectangle in an array (h/2, w/2, 2)."""
+        return slice(self.y0 // 2, self.y1 // 2), slice(self.x0 // 2, self.x1 // 2)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Nodes `step` pixels apart over an area, and one more all around."""
+
+    area: Area
+    step: int
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of nodes."""
+        a, s = self.area, self.step
+        return -(-(a.y1 - a.y0) // s) + 2, -(-(a.x1 - a.x0) // s) + 2
+
+    def nodes(self) -> F32:
+        """Positions of the nodes in the picture, shape (rows, columns, 2)."""
+        rows, columns = self.shape
+        x = self.area.x0 + (np.arange(columns, dtype=np.float32) - 0.5) * self.step - 0.5
+        y = self.area.y0 + (np.arange(rows, dtype=np.float32) - 0.5) * self.step - 0.5
+        return np.stack(np.meshgrid(x, y), axis=-1)
+
+    def inverse(self, nodes: F32, moved: F32) -> F32:
+        """Where what is seen at each node comes from, given how far each node's point goes.
+
+        Both (rows, columns, 2) in pixels. Fixed-point iteration (Chen et al. 2008): the point
+        seen at q comes from p with p + moved(p) = q.
+        """
+        origin = nodes[0, 0]
+        seen = nodes - moved
+        for _ in range(_ROUNDS - 1):
+            seen = nodes - sampled(moved, (seen - origin) / self.step)
+        return np.asarray(seen, np.float32)
+
+    def luma_map(self, seen: F32) -> F32:
+        """The map into `Plate.fine` of every pixel of the area, shape (h, w, 2)."""
+        a, s = self.area, self.step
+        return widened(2 * seen, s)[s : s + a.y1 - a.y0, s : s + a.x1 - a.x0]
+
+    def chroma_map(self, seen: F32) -> F32:
+        """The map into `Plate.chroma` of every chroma sample of the area, (h/2, w/2, 2)."""
+        a, s = self.area, self.step // 2
+        height, width = (a.y1 - a.y0) // 2, (a.x1 - a.x0) // 2
+        return widened(np.float32(0.5) * (seen - np.float32(0.5)), s)[s : s + height, s : s + width]
+
+    def sample(self, plate: Plate, seen: F32) -> tuple[U8, U8]:
+        """The area's luma (h, w) and chroma (h/2, w/2, 2), taken from where each is seen."""
+        luma = sampled(plate.fine, self.luma_map(seen))
+        return luma, sampled(plate.chroma, self.chroma_map(seen))
+
+
+def around(low: npt.ArrayLike, high: npt.ArrayLike, step: int, width: int, height: int) -> Area:
+    """The area of whole steps that holds the points `low`..`high`, inside the picture."""
+    x0, y0 = (max(0, int(v // step) * step) for v in np.asarray(low, np.float64))
+    x1, y1 = (int(-(-v // step)) * step for v in np.asarray(high, np.float64))
+    return Area(x0, y0, min(x1, width), min(y1, height))
