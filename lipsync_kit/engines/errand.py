@@ -132,9 +132,9 @@ class Errand:
         try:
             files = {name: self._uploads.url(file) for name, file in job.files.items()}
         except PassingFault as fault:
-            return self._fail(EngineError(f"its files can't be uploaded: {fault.reason}"))
+            return self.fail(EngineError(f"its files can't be uploaded: {fault.reason}"))
         except LipsyncError as error:
-            return self._fail(error)
+            return self.fail(error)
         request = RemoteRequest(job.model, {**job.arguments, **files})
         intent = job.intent(self._engine.name, request.arguments)
         written: list[Attempt] = []
@@ -151,7 +151,7 @@ class Errand:
         except _Taken:
             return Step("again")
         except LipsyncError as error:  # the ledger can't be written, so nothing was sent
-            return self._fail(error)
+            return self.fail(error)
         return self._sent(answer, written[0] if written else None)
 
     def _sent(self, answer: Submitted, attempt: Attempt | None) -> Step:
@@ -172,7 +172,7 @@ class Errand:
             self._ledger.reject(attempt, to_record(named), barred=barred)
             if answer.wait is not None:
                 return self._later(answer.error, answer.wait)
-            return self._fail(answer.error)
+            return self.fail(answer.error)
         self._voice.tell(f"sent, but the reply was lost ({answer.reason}); looking for it")
         self.deadline = None
         self._wait_from_now("settling")
@@ -182,7 +182,7 @@ class Errand:
         """Send again after a while: nothing was accepted."""
         self._tries += 1
         if self._tries >= TRIES:
-            return self._fail(error)
+            return self.fail(error)
         self.phase = "new"
         return Step("send", max(wait, 0.5 * 2 ** (self._tries - 1)))
 
@@ -209,7 +209,7 @@ class Errand:
             self.deadline = None
             return Step("again")
         if reason:
-            return self._fail(self._voice.unsettled(attempt, self._engine.console, reason))
+            return self.fail(self._voice.unsettled(attempt, self._engine.console, reason))
         self._settle_pause = min(SETTLE_SECONDS[1], self._settle_pause * 1.5)
         return Step("again", self._settle_pause)
 
@@ -316,7 +316,7 @@ class Errand:
         )
         if outcome.cancelled and self._options.cancel:
             return self._end()
-        return self._fail(named)
+        return self.fail(named)
 
     def _done(self, attempt: Attempt) -> Step:
         """The clip is paid and was here; fetch it anew if it was removed."""
@@ -330,7 +330,7 @@ class Errand:
         """A result that had expired is asked for once more, which is free; nothing is sent."""
         error = from_record(attempt.error or {})
         if error.code != "result_expired" or attempt.ref is None or self._options.cancel:
-            return self._fail(error)
+            return self.fail(error)
         return self._fetch_anew(attempt)
 
     def _fetch_anew(self, attempt: Attempt) -> Step:
@@ -339,15 +339,15 @@ class Errand:
         try:
             outcome = self._engine.outcome(attempt.ref)
             if outcome is None or not outcome.url:
-                return self._fail(self._voice.gone(attempt))
+                return self.fail(self._voice.gone(attempt))
             length = self._fetch(outcome)
         except ResultUnavailable:
-            return self._fail(self._voice.gone(attempt))
+            return self.fail(self._voice.gone(attempt))
         except PassingFault as fault:
             error = ResultUnavailable(f"its clip can't be fetched just now: {fault.reason}")
-            return self._fail(self._voice.named(error, attempt))
+            return self.fail(self._voice.named(error, attempt))
         except LipsyncError as error:
-            return self._fail(self._voice.named(error, attempt))
+            return self.fail(self._voice.named(error, attempt))
         if attempt.state == "done":
             self.arrived = True
             return self._end()
@@ -365,13 +365,13 @@ class Errand:
             known = self.phase == "fetching"
             outcome = Outcome(charge="billed" if known else "maybe", barred=True)
             return self._record_failure(attempt, outcome, error)
-        return self._fail(self._voice.named(error, attempt))
+        return self.fail(self._voice.named(error, attempt))
 
     def expire(self) -> None:
         """Stop waiting: ``--timeout`` has passed. The job goes on at the service."""
         attempt = self._ledger.latest(self.job.content, self.job.take)
         if attempt is not None and attempt.state == "intent":
-            self._fail(
+            self.fail(
                 self._voice.unsettled(
                     attempt, self._engine.console, "the service's list does not show it"
                 )
@@ -379,7 +379,7 @@ class Errand:
         elif attempt is not None and attempt.state == "submitted":
             where = "running" if self._running else "in the queue"
             error = StillRunning(f"still {where} after {clock(self._options.timeout)}")
-            self._fail(self._voice.named(error, attempt))
+            self.fail(self._voice.named(error, attempt))
 
     def receipt(self) -> ChunkReceipt:
         """What came of it."""
@@ -405,7 +405,8 @@ class Errand:
         self.phase = "over"
         return OVER
 
-    def _fail(self, error: LipsyncError) -> Step:
+    def fail(self, error: LipsyncError) -> Step:
+        """End with an error."""
         self.error = self._voice.named(error)
         return self._end()
 

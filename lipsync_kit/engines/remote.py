@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 from lipsync_kit.engines.base import RemoteEngine
 from lipsync_kit.engines.errand import Errand, Step
@@ -25,7 +26,7 @@ from lipsync_kit.ledger import Ledger
 from lipsync_kit.progress import Progress, Task
 from lipsync_kit.timing import clock
 
-__all__ = ["PaidJob", "Receipt", "RemoteOptions", "collect", "outlook"]
+__all__ = ["PaidJob", "Receipt", "RemoteOptions", "collect", "job_rows", "outlook"]
 
 THREADS = 8
 """Steps under way at once: enough to keep the line busy, few enough to be polite."""
@@ -195,8 +196,11 @@ class _Errands:
 
     def _launch(self, errand: Errand, work: Callable[[], Step]) -> None:
         def run() -> None:
+            crash: Exception | None = None
             try:
-                step, crash = work(), None
+                step = work()
+            except LipsyncError as error:
+                step = errand.fail(error)
             except Exception as error:
                 step, crash = Step("over"), error
             self._events.put(_Ended(errand, step, crash))
@@ -327,6 +331,28 @@ def _cost(errand: Errand) -> Fraction:
     """What an errand that ended costs, as far as it is known: its estimate until then."""
     receipt = errand.receipt()
     return receipt.usd if receipt.charge else errand.job.usd or Fraction(0)
+
+
+def job_rows(ledger: Ledger, work: Sequence[PaidJob]) -> list[dict[str, Any]]:
+    """Every job with its take, state, request id and cost: the estimate until it is known."""
+    rows = []
+    for job in work:
+        attempt = ledger.latest(job.content, job.take)
+        known = attempt is not None and attempt.charge
+        usd = attempt.billed_usd if attempt is not None and known else job.usd
+        rows.append(
+            {
+                "index": job.index,
+                "take": job.take,
+                "state": "planned" if attempt is None else attempt.state,
+                "request_id": attempt.ref.request_id if attempt and attempt.ref else None,
+                "model": job.model if attempt is None else attempt.model,
+                "usd": None if usd is None else float(usd),
+                "charge": "estimate" if attempt is None or not known else attempt.charge,
+                "error": None if attempt is None else attempt.error,
+            }
+        )
+    return rows
 
 
 def total_receipt(

@@ -1,0 +1,175 @@
+"""Clips from a paid engine: the budget gate, then the coordinator, then what it cost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+from lipsync_kit.catalog import find_model
+from lipsync_kit.engines.fal.access import FalSettings, Secret
+from lipsync_kit.engines.order import PaidJob, Receipt, RemoteOptions
+from lipsync_kit.engines.orders import paid_jobs
+from lipsync_kit.engines.remote import Outlook, collect, job_rows, outlook
+from lipsync_kit.engines.stills import still_clips
+from lipsync_kit.errors import BudgetError, UsageError
+from lipsync_kit.ledger import Ledger
+from lipsync_kit.progress import Progress, Silent
+from lipsync_kit.project import Layout, load, locked
+from lipsync_kit.schema import Billed, Project
+from lipsync_kit.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from lipsync_kit.engines.fal.engine import FalEngine
+    from lipsync_kit.rendering import Clips, RenderOptions
+
+
+def paid_clips(
+    layout: Layout,
+    project: Project,
+    options: RenderOptions,
+    settings: Settings | None,
+    progress: Progress,
+    confirm: Callable[[str], bool] | None,
+) -> Clips:
+    """Every chunk's clip from fal, each paid at most once; what is missing, with ``--async``.
+
+    Raises the gravest error of the run, after everything else was collected.
+    """
+    from lipsync_kit.rendering import Clips
+
+    with _engine(settings) as engine, Ledger(layout.ledger) as ledger:
+        engine.check()
+        model = find_model(project.model, project.task)
+        work = paid_jobs(
+            layout,
+            project,
+            model,
+            ledger,
+            retake=options.retake,
+            take=dict(options.take),
+        )
+        _gate(outlook(ledger, work), options, model.id, confirm)
+        receipt = collect(engine, ledger, work, remote_options(options), progress)
+    if receipt.error is not None:
+        raise receipt.error
+    rows = {row.index: row for row in receipt.chunks}
+    takes = {row.index: (row.take, row.clip) for row in receipt.chunks if row.clip is not None}
+    missing = {index: row.state for index, row in rows.items() if row.clip is None}
+    if not missing:
+        clips = {index: clip for index, (_, clip) in takes.items()}
+        takes |= {index: (1, clip) for index, clip in still_clips(layout, project, clips).items()}
+    return Clips(
+        takes=takes,
+        findings=tuple(finding for row in receipt.chunks for finding in row.findings),
+        missing=missing or None,
+        handles=True,
+        billed=Billed(seconds=receipt.seconds, usd=float(receipt.usd)),
+    )
+
+
+def remote_options(options: RenderOptions) -> RemoteOptions:
+    """What a user chose, as the coordinator takes it."""
+    made = RemoteOptions(
+        poll_interval=options.poll_interval,
+        timeout=options.timeout,
+        logs=options.logs,
+        max_cost=None if options.max_cost is None else Fraction(options.max_cost),
+        submit_only=options.submit_only,
+        resubmit_lost=options.resubmit_lost,
+    )
+    return made if options.jobs is None else replace(made, parallel=options.jobs)
+
+
+def _gate(
+    planned: Outlook,
+    options: RenderOptions,
+    model: str,
+    confirm: Callable[[str], bool] | None,
+) -> None:
+    """Nothing is spent without a cap, a yes, or a person who says so."""
+    if not planned.chunks or options.yes or options.max_cost is not None:
+        return
+    price = "an unknown price" if planned.usd is None else f"about ${float(planned.usd):.2f}"
+    what = f"{planned.chunks} chunks, {planned.seconds} s with {model}: {price}"
+    if confirm is not None and confirm(f"{what}. Spend it?"):
+        return
+    raise BudgetError(
+        f"Not confirmed: {what}.",
+        code="not_confirmed",
+        usd=None if planned.usd is None else float(planned.usd),
+        seconds=planned.seconds,
+        chunks=planned.chunks,
+    )
+
+
+def jobs(root: Any) -> list[dict[str, Any]]:
+    """Every chunk of the project at ``root`` with its take, state, request id and cost."""
+    project, layout = load(root), Layout(root)
+    with Ledger(layout.ledger) as ledger:
+        model = find_model(project.model, project.task)
+        return job_rows(ledger, paid_jobs(layout, project, model, ledger))
+
+
+def cancel(
+    root: Any,
+    chunks: Sequence[int] = (),
+    *,
+    settings: Settings | None = None,
+    timeout: float = 60.0,
+    poll_interval: float = 2.0,
+    progress: Progress | None = None,
+) -> Receipt:
+    """Cancel what is at the service, all of it or these chunks.
+
+    A job that finished all the same is kept: its clip is fetched.
+    """
+    bar = progress or Silent()
+    project, layout = load(root), Layout(root)
+    known = {chunk.index for chunk in project.chunks}
+    for index in chunks:
+        if index not in known:
+            raise UsageError(f"There is no chunk {index}: this project has 0 to {max(known)}.")
+    with (
+        _engine(settings) as engine,
+        locked(root, timeout, bar),
+        Ledger(layout.ledger) as ledger,
+    ):
+        engine.check()
+        model = find_model(project.model, project.task)
+        work = paid_jobs(layout, project, model, ledger)
+        wanted = [job for job in work if not chunks or job.index in chunks]
+        options = RemoteOptions(poll_interval, timeout, cancel=True)
+        receipt = collect(engine, ledger, _at_the_service(ledger, wanted), options, bar)
+    if receipt.error is not None:
+        raise receipt.error
+    return receipt
+
+
+def _at_the_service(ledger: Ledger, work: list[PaidJob]) -> list[PaidJob]:
+    found = ((job, ledger.live(job.content, job.take)) for job in work)
+    return [job for job, one in found if one is not None and one.state != "done"]
+
+
+@contextmanager
+def _engine(settings: Settings | None) -> Iterator[FalEngine]:
+    from lipsync_kit.engines.fal.engine import FalEngine
+
+    engine = FalEngine(fal_settings(settings or load_settings()))
+    try:
+        yield engine
+    finally:
+        engine.close()
+
+
+def fal_settings(settings: Settings) -> FalSettings:
+    """Key and base URLs as the fal engine takes them."""
+    return FalSettings(
+        key=Secret(settings.key or ""),
+        queue_url=settings.get("fal_queue_url") or FalSettings.queue_url,
+        rest_url=settings.get("fal_rest_url") or FalSettings.rest_url,
+        cdn_url=settings.get("fal_cdn_url") or FalSettings.cdn_url,
+        api_url=settings.get("fal_api_url") or FalSettings.api_url,
+    )
