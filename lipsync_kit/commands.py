@@ -117,6 +117,26 @@ def estimate(options: Namespace, _settings: Settings) -> dict[str, Any]:
     return {"project": str(options.project.absolute()), **project.estimate.model_dump()}
 
 
+def jobs(options: Namespace, _settings: Settings) -> dict[str, Any]:
+    """``lipsync-kit jobs``."""
+    from lipsync_kit.paid import jobs as list_jobs
+
+    rows = list_jobs(options.project)
+    for row in rows:
+        cost = "price unknown" if row["usd"] is None else f"${row['usd']:.2f}"
+        console.say(f"{row['index']:4}  {row['state']:<10} take {row['take']}  {cost}")
+    return {"project": str(options.project.absolute()), "jobs": rows}
+
+
+def cancel(options: Namespace, settings: Settings) -> dict[str, Any]:
+    """``lipsync-kit cancel``."""
+    from lipsync_kit.paid import cancel as cancel_jobs
+    from lipsync_kit.paid import jobs as list_jobs
+
+    cancel_jobs(options.project, options.chunks, settings=settings, progress=console.progress())
+    return {"project": str(options.project.absolute()), "jobs": list_jobs(options.project)}
+
+
 def models(_options: Namespace, _settings: Settings) -> dict[str, Any]:
     """``lipsync-kit models``."""
     from lipsync_kit.catalog import catalog
@@ -138,6 +158,8 @@ COMMANDS: dict[str, Callable[[Namespace, Settings], dict[str, Any]]] = {
     "prep": prep,
     "render": render,
     "estimate": estimate,
+    "jobs": jobs,
+    "cancel": cancel,
     "models": models,
     "doctor": doctor,
 }
