@@ -11,7 +11,7 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -130,9 +130,12 @@ class Stamps:
 
     def mark(self, *paths: Path, key: str, note: Any = None) -> None:
         """Remember that the work ``key`` made ``paths``, with a JSON ``note``."""
-        for path in paths:
-            stamp = {"key": key, "file": _identity(path), "note": note}
-            self._stamps[self._name(path)] = stamp
+        self.mark_each((path, key, note) for path in paths)
+
+    def mark_each(self, marks: Iterable[tuple[Path, str, Any]]) -> None:
+        """:meth:`mark` for many files, each ``(path, key, note)``, written down once."""
+        for path, key, note in marks:
+            self._stamps[self._name(path)] = {"key": key, "file": _identity(path), "note": note}
         write_text(self._path, json.dumps(self._stamps, indent=1))
 
     def _name(self, path: Path) -> str:

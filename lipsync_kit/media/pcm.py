@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from queue import Full, Queue
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -72,11 +72,11 @@ class SoundSource:
                 used += step
                 at += step
                 if used == size:
-                    yield block
+                    yield _finite(block)
                     block = np.empty((self.channels, size), np.float32)
                     used = 0
         if used:
-            yield block[:, :used]
+            yield _finite(block[:, :used])
 
     def _pieces(self) -> Iterator[Block]:
         """Decoded frames as planar float, with silence where time stamps leave a gap."""
@@ -93,9 +93,9 @@ class SoundSource:
             written += gap
             for converted in convert.resample(frame):
                 written += converted.samples
-                yield _finite(converted.to_ndarray())
+                yield converted.to_ndarray().astype(np.float32, copy=False)
         for converted in convert.resample(None):
-            yield _finite(converted.to_ndarray())
+            yield converted.to_ndarray().astype(np.float32, copy=False)
 
     def _gap_before(self, frame: AudioFrame, written: int) -> int:
         """Samples of silence that a video's time stamps ask for before ``frame``."""
@@ -108,10 +108,9 @@ class SoundSource:
         return missing if smallest <= missing <= largest else 0
 
 
-def _finite(samples: npt.NDArray[Any]) -> Block:
-    """A frame's samples; NaN and infinity, which float files may hold, become silence."""
-    block = samples.astype(np.float32, copy=False)
-    # A sum is finite only when every term is: one fast pass over clean sound.
+def _finite(block: Block) -> Block:
+    """``block`` with NaN and infinity, which float files may hold, made silence."""
+    # A sum is finite only when every term is: one fast pass over sound that is right.
     if not np.isfinite(block.sum()):
         block = np.nan_to_num(block, nan=0.0, posinf=0.0, neginf=0.0)
     return block

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from lipsync_kit.catalog import Billing
 from lipsync_kit.plan.cost import billed_seconds
+from lipsync_kit.plan.grid import Samples, frames_between
 from lipsync_kit.plan.pauses import Pause, Valley
 from lipsync_kit.timing import SAMPLE_RATE, edge, grid_sample
 
@@ -93,42 +94,37 @@ def pause_candidates(pauses: Sequence[Pause], samples: int, fps: Fraction) -> li
     """
     found = []
     for index, pause in enumerate(pauses):
-        frames = _frames_within(pause, fps)
-        for frame in frames:
-            sample = grid_sample(frame, fps)
-            if not 0 < sample < samples:
-                continue
-            inside = min(
-                sample - pause.start if pause.start > 0 else samples,
-                pause.end - sample if pause.end < samples else samples,
-            )
-            risk = (
-                max(0.0, _COMFORT - pause.seconds)
-                + 8 * max(0.0, _EDGE - inside / SAMPLE_RATE)
-                + 2 * max(0.0, pause.voiced - 0.3) * math.exp(-4 * pause.seconds)
-            )
-            found.append(Candidate(sample, risk, 0, index))
+        at = _positions(pause, fps)
+        at = at[(at > 0) & (at < samples)]
+        # Before the first word and after the last there is no edge to come near.
+        after = at - pause.start if pause.start > 0 else np.full(len(at), samples)
+        ahead = pause.end - at if pause.end < samples else np.full(len(at), samples)
+        inside = np.minimum(after, ahead) / SAMPLE_RATE
+        risks = (
+            max(0.0, _COMFORT - pause.seconds)
+            + 2 * max(0.0, pause.voiced - 0.3) * math.exp(-4 * pause.seconds)
+            + 8 * np.maximum(0.0, _EDGE - inside)
+        )
+        found += [
+            Candidate(sample, risk, 0, index)
+            for sample, risk in zip(at.tolist(), risks.tolist(), strict=True)
+        ]
     return found
 
 
-def _frames_within(pause: Pause, fps: Fraction) -> list[int]:
+def _positions(pause: Pause, fps: Fraction) -> Samples:
+    """Frame starts inside a pause, or the one nearest to its middle, in samples."""
     margin = min(int(0.06 * SAMPLE_RATE), (pause.end - pause.start) // 3)
-    first, last = edge(pause.start + margin, fps), edge(pause.end - margin, fps)
-    inside = [
-        frame
-        for frame in range(first, last + 1)
-        if pause.start + margin <= grid_sample(frame, fps) <= pause.end - margin
-    ]
-    if not inside:
-        middle = edge((pause.start + pause.end) // 2, fps)
-        return [middle] if pause.start < grid_sample(middle, fps) < pause.end else []
+    inside = frames_between(pause.start + margin, pause.end - margin, fps)
+    if not len(inside):
+        middle = grid_sample(edge((pause.start + pause.end) // 2, fps), fps)
+        return np.array([middle] if pause.start < middle < pause.end else [], np.int64)
     if len(inside) <= _MOST:
         return inside
     # A long pause: every frame near its edges, a few in between.
     near = _MOST // 3
-    between = np.linspace(near, len(inside) - near - 1, _MOST - 2 * near).astype(int)
-    chosen = {*range(near), *between.tolist(), *range(len(inside) - near, len(inside))}
-    return [inside[index] for index in sorted(chosen)]
+    between = np.linspace(near, len(inside) - near - 1, _MOST - 2 * near).astype(np.intp)
+    return np.concatenate([inside[:near], inside[between], inside[-near:]])
 
 
 def valley_candidates(valleys: Sequence[Valley], samples: int, handle: int) -> list[Candidate]:

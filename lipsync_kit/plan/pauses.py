@@ -12,7 +12,8 @@ from fractions import Fraction
 import numpy as np
 import numpy.typing as npt
 
-from lipsync_kit.timing import SAMPLE_RATE, edge, grid_sample
+from lipsync_kit.plan.grid import frames_between
+from lipsync_kit.timing import SAMPLE_RATE
 
 Levels = npt.NDArray[np.float32]
 
@@ -22,6 +23,7 @@ HOP = SAMPLE_RATE // 100
 SHORTEST_PAUSE = 0.1
 """Seconds below which quiet is a stop consonant rather than a pause."""
 
+_CLEAR = 15.0  # dB below speech at which it is quiet, whatever the voice detector says
 _SPAN = 1500  # hops of the window in which floor and speech level are sought: 15 s
 _STEP = 500
 
@@ -102,14 +104,16 @@ def find_pauses(speech: Levels, levels: Levels, samples: int, frame: float) -> l
     for start, end in loud[(loud[:, 1] - loud[:, 0] <= 2)]:
         quiet[start:end] = True
     probability = speaking(speech, len(levels), frame)
+    below = speech_and_floor(levels)[0] - levels
     found = []
     for first, last in runs(quiet):
-        # A level covers two hops, so the first quiet one may begin a hop later in truth.
-        start, end = first * HOP, min(samples, (last + (1 if last < len(levels) else 0)) * HOP)
-        if last == len(levels):
-            end = samples
+        # A level covers two hops, so the sound rises again a hop after the last quiet one began.
+        start, end = first * HOP, (last + 1) * HOP if last < len(levels) else samples
+        voiced = float(probability[first:last].mean())
+        if voiced > 0.5 and below[first:last].mean() < _CLEAR:
+            continue  # the voice only sank
         if (end - start) / SAMPLE_RATE >= SHORTEST_PAUSE:
-            found.append(Pause(int(start), int(end), float(probability[first:last].mean())))
+            found.append(Pause(int(start), int(min(end, samples)), voiced))
     return found
 
 
@@ -127,12 +131,11 @@ def find_valleys(
     for start, end in zip(ends[::2], ends[1::2], strict=True):
         if end - start <= reach:
             continue
-        frames = np.arange(edge(start, fps) + 1, edge(end, fps))
-        at = np.array([grid_sample(int(frame), fps) for frame in frames], np.int64)
+        at = frames_between(start + 1, end - 1, fps)
         # A level is measured over two hops: its middle is one hop after its start.
         hops = np.clip(np.rint(at / HOP).astype(np.intp) - 1, 0, len(below) - 1)
         group = max(1, int(fps / 2))
         for first in range(0, len(at), group):
             deepest = first + int(np.argmax(below[hops[first : first + group]]))
             found.append(Valley(int(at[deepest]), float(below[hops[deepest]])))
-    return [valley for valley in found if 0 < valley.sample < samples]
+    return found

@@ -79,6 +79,8 @@ class SoundOptions:
             raise UsageError(
                 f"--skip-silence {float(self.skip_silence):g}: choose 0.5 seconds or more."
             )
+        if self.denoise not in ("auto", "off", "on"):
+            raise UsageError(f"--denoise {self.denoise}: choose auto, off or on.")
         if self.prefer not in WEIGHTS:
             raise UsageError(f"--prefer {self.prefer}: choose one of {', '.join(WEIGHTS)}.")
 

@@ -64,7 +64,7 @@ def write(
     ``master_key`` names the work that made the master; ``channel`` is the one that is sent.
     """
     stamps = layout.stamps()
-    written = []
+    written, made = [], []
     with MasterReader(layout.master) as master:
         for chunk in chunks:
             task.advance()
@@ -72,13 +72,17 @@ def write(
                 written.append(chunk)
                 continue
             path = layout.sound(chunk.index)
-            window = [chunk.sent_start, chunk.sent_end, channel]
+            window = (chunk.sent_start, chunk.sent_end, channel)
             key = digest_json(["audio.chunk", VERSION, master_key, window])
-            if not stamps.fresh(path, key):
+            digest = stamps.note(path, key)
+            if digest is None:
                 with atomic(path) as temporary:
                     write16(temporary, master.int16(*window))
-                stamps.mark(path, key=key, note=digest_file(path))
-            written.append(chunk.model_copy(update={"sha256": stamps.note(path, key)}))
+                digest = digest_file(path)
+                made.append((path, key, digest))
+            written.append(chunk.model_copy(update={"sha256": digest}))
+    if made:
+        stamps.mark_each(made)
     _remove_stale(layout, written)
     return tuple(written)
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from lipsync_kit.media.pcm import Block, ahead
 from lipsync_kit.media.wav import MasterWriter, Scratch
@@ -24,9 +25,10 @@ from lipsync_kit.preflight.loudness import (
     loudness_range,
 )
 from lipsync_kit.preflight.sound_hearing import WINDOW, Hearing
-from lipsync_kit.preflight.sound_peaks import decibels, factor, limited, true_peak
+from lipsync_kit.preflight.sound_peaks import Limited, decibels, factor, limited, true_peak
 from lipsync_kit.progress import Task
 from lipsync_kit.recipe import stage
+from lipsync_kit.timing import SAMPLE_RATE
 
 CONTEXT = 5 * STEP
 """Samples around a window that limiter and K filter see beside it: 0.5 s."""
@@ -34,6 +36,7 @@ CONTEXT = 5 * STEP
 OFFSET_HEARD = 0.002
 """Mean of a channel (full scale 1.0) from which it is a DC offset and is taken out."""
 
+_SETTLING = 3 * STEP  # what the K filter needs to forget how it was started
 _CLOSE = 0.02
 _TRIES = 8
 
@@ -81,26 +84,22 @@ class Leveller:
         if not self._offset.any():
             return energies
         corrected = energies.copy()
-        first = self._weigh(self._scratch.window(0, WINDOW) - self._offset, 0)
+        first = weigh(self._scratch.window(0, WINDOW) - self._offset)
         corrected[:, : first.shape[1]] = first
         return corrected
 
-    @staticmethod
-    def _weigh(block: Block, skip: int) -> Energies:
-        meter = Meter(len(block))
-        meter.feed(block)
-        return meter.energies()[:, skip : skip + WINDOW // STEP]
-
-    def _window(self, index: int, gain: float) -> tuple[Block, int, bool]:
-        """Window ``index`` with its context, how much of it lies before, whether limited."""
+    def _window(self, index: int, gain: float) -> tuple[Limited, int]:
+        """Window ``index`` between its contexts, limited, and where the window itself starts."""
         start = index * WINDOW
         before = min(start, CONTEXT)
         block = self._scratch.window(start - before, start + WINDOW + CONTEXT)
-        block = (block - self._offset) * np.float32(gain)
-        if self._peaks[max(0, index - 1) : index + 2].max() * gain < self._ceiling * 0.5:
-            return block, before, False
-        lower, changed = limited(block, self._ceiling)
-        return lower, before, changed
+        if self._offset.any():
+            block = block - self._offset
+        block = block * np.float32(gain)
+        loudest = float(self._peaks[max(0, index - 1) : index + 2].max()) * gain
+        if loudest < self._ceiling * 0.5:
+            return Limited(block, 0.0, np.zeros((0, 2), np.intp)), before
+        return limited(block, self._ceiling), before
 
     def find_gain(self) -> tuple[float, Energies]:
         """The factor that brings the limited sound to the target, and its energies then."""
@@ -118,41 +117,68 @@ class Leveller:
 
     def _energies_after(self, gain: float) -> Energies:
         energies = self._heard * gain**2
-        for index in np.flatnonzero(self._peaks * gain >= self._ceiling * 0.5):
-            block, before, changed = self._window(int(index), gain)
-            if changed:
-                weighed = self._weigh(block, before // STEP)
-                first = int(index) * (WINDOW // STEP)
-                energies[:, first : first + weighed.shape[1]] = weighed[
-                    :, : energies.shape[1] - first
-                ]
+        hot = np.flatnonzero(self._peaks * gain >= self._ceiling * 0.5)
+        windows = ((int(index), self._window(int(index), gain)) for index in hot)
+        for index, (window, before) in ahead(windows):
+            origin = index * WINDOW - before
+            for start, end in _weighed_again(window.changed, before, window.block.shape[1]):
+                lead = min(start, _SETTLING)
+                weighed = weigh(window.block[:, start - lead : end])[:, lead // STEP :]
+                first = (origin + start) // STEP
+                energies[:, first : first + weighed.shape[1]] = weighed
         return energies
 
-    def _finished(self, gain: float) -> Iterator[tuple[Block, float]]:
+    def _finished(self, gain: float) -> Iterator[tuple[Limited, int]]:
         for index in range(math.ceil(self._scratch.samples / WINDOW)):
-            block, before, changed = self._window(index, gain)
-            inner = block[:, before : before + WINDOW]
-            touched = 0.0
-            if changed:
-                raw = self._scratch.window(index * WINDOW, (index + 1) * WINDOW)
-                plain = (raw - self._offset) * np.float32(gain)
-                touched = float(np.count_nonzero((plain != inner).any(axis=0)))
-            yield inner, touched
+            yield self._window(index, gain)
 
     def write(self, out: Path, task: Task) -> Levelled:
-        """Write the master; the target is found first."""
+        """Write the master; its gain is found first."""
         gain, energies = self.find_gain()
-        highest, touched = 0.0, 0.0
+        highest, touched = 0.0, 0
         with MasterWriter(out, self._scratch.samples, self._scratch.channels) as master:
-            for block, changed in ahead(self._finished(gain)):
-                highest = true_peak(block, highest)
-                touched += changed
+            for window, before in ahead(self._finished(gain)):
+                block = window.block[:, before : before + WINDOW]
+                highest = (
+                    true_peak(block, highest) if window.peak == 0 else max(highest, window.peak)
+                )
+                inside = np.clip(window.changed, before, before + WINDOW)
+                touched += int((inside[:, 1] - inside[:, 0]).sum())
                 master.write(block)
-                task.advance(block.shape[1] / 48_000)
+                task.advance(block.shape[1] / SAMPLE_RATE)
         return Levelled(
             gain=decibels(gain),
             lufs=integrated(energies),
             true_peak=decibels(highest),
             loudness_range=loudness_range(energies),
-            limited_seconds=touched / 48_000,
+            limited_seconds=touched / SAMPLE_RATE,
         )
+
+
+def weigh(block: Block) -> Energies:
+    """The energies of a stretch by itself."""
+    meter = Meter(len(block))
+    meter.feed(block)
+    return meter.energies()
+
+
+def _weighed_again(
+    changed: npt.NDArray[np.intp], before: int, length: int
+) -> Iterator[tuple[int, int]]:
+    """Whole steps inside the window that ``changed`` stretches touch, joined where they meet.
+
+    Offsets count from the context's start; a step more than was touched, for the K filter
+    rings on.
+    """
+    start = end = before
+    last = min(before + WINDOW, length // STEP * STEP)
+    for first, stop in changed:
+        low = max(before, int(first) // STEP * STEP)
+        high = min(last, (-(-int(stop) // STEP) + 1) * STEP)
+        if low > end:
+            if end > start:
+                yield start, end
+            start = low
+        end = max(end, high)
+    if end > start:
+        yield start, end
