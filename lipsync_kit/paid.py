@@ -20,6 +20,7 @@ from lipsync_kit.progress import Progress, Silent
 from lipsync_kit.project import Layout, load, locked
 from lipsync_kit.schema import Billed, Project
 from lipsync_kit.settings import Settings, load_settings
+from lipsync_kit.takes import Takes
 
 if TYPE_CHECKING:
     from lipsync_kit.engines.fal.engine import FalEngine
@@ -52,6 +53,9 @@ def paid_clips(
             take=dict(options.take),
         )
         _gate(outlook(ledger, work), options, model.id, confirm)
+        for job in work:
+            if job.index in options.retake:  # an earlier choice by hand no longer holds
+                Takes(layout, engine.name).retake(job.content)
         receipt = collect(engine, ledger, work, remote_options(options), progress)
     if receipt.error is not None:
         raise receipt.error

@@ -134,7 +134,6 @@ def _take(
     """The take in use: a new one, the one asked for, or the newest that was ever sent."""
     newest = max(ledger.last_take(content), max(takes.numbers(content), default=0), 0)
     if index in again:
-        takes.retake(content)  # an earlier choice by hand no longer holds
         return newest + 1
     if index in chosen:
         takes.choose(content, chosen[index], index)
