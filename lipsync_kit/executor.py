@@ -11,7 +11,10 @@ import os
 import signal
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
+
+from lipsync_kit.errors import SetupError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -45,6 +48,13 @@ def each(
         for future in as_completed(futures):
             yield futures[future], future.result()
         finished = True
+    except BrokenProcessPool as error:
+        raise SetupError(
+            "A worker process ended unexpectedly.",
+            code="worker_died",
+            hint="It may have run out of memory: try --jobs 1. In a script of your own, call "
+            "lipsync_kit under `if __name__ == '__main__':`.",
+        ) from error
     finally:
         if not finished:
             for process in multiprocessing.active_children():

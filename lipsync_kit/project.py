@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import time
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from lipsync_kit.errors import InputError, SetupError
+from lipsync_kit.errors import InputError, SetupError, UsageError
 from lipsync_kit.progress import Progress, Silent
 from lipsync_kit.schema import Project
 from lipsync_kit.store import Stamps, write_text
@@ -138,6 +139,11 @@ def locked(root: Path, wait: float, progress: Progress | None = None) -> Iterato
     Waits up to ``wait`` seconds for another holder, then raises
     :class:`~lipsync_kit.errors.SetupError` that names it.
     """
+    if multiprocessing.parent_process() is not None:
+        raise UsageError(
+            "lipsync_kit was called while a worker process imported your script.",
+            hint="Call it under `if __name__ == '__main__':`.",
+        )
     hidden = Layout(root).hidden
     try:
         hidden.mkdir(parents=True, exist_ok=True)

@@ -167,7 +167,16 @@ def _budget(chunk: Chunk, fps: Fraction) -> int:
 def _preview(layout: Layout, project: Project, options: RenderOptions, progress: Progress) -> Clips:
     from lipsync_kit.local import local_clips
 
-    made = local_clips(layout, project, clip_requests(layout, project), options, progress)
+    made = local_clips(
+        layout,
+        project,
+        clip_requests(layout, project),
+        retake=options.retake,
+        choose=options.take,
+        jobs=options.processes,
+        strict=options.strict,
+        progress=progress,
+    )
     return Clips(takes=made.takes, findings=made.findings)
 
 
