@@ -50,15 +50,17 @@ GONE = frozenset({401, 403, 404, 410})
 class FalEngine:
     """The :class:`~lipsync_kit.engines.base.RemoteEngine` of fal.ai.
 
-    ``tries``: how often a free question (never a submit) is asked before it is given up.
+    ``tries``: how often a free question (never a submit) is asked before it is given up;
+    ``pause``: seconds before the second time, doubled from then on.
     """
 
     name = "fal"
     console = "https://fal.ai/dashboard/requests"
 
-    def __init__(self, settings: FalSettings, tries: int = 5) -> None:
+    def __init__(self, settings: FalSettings, tries: int = 5, pause: float = 0.25) -> None:
         self._settings = settings
         self._tries = tries
+        self._pause = pause
         self._wire = Wire(settings)
         self._storage = Storage(self._wire)
         self.place = settings.cdn_url
@@ -249,7 +251,12 @@ class FalEngine:
     def _again(self, question: Callable[[], T]) -> T:
         """Ask a free question until it is answered, a few times."""
         for attempt in stamina.retry_context(
-            on=_worth_asking, attempts=self._tries, timeout=60, wait_initial=0.2, wait_max=5
+            on=_worth_asking,
+            attempts=self._tries,
+            timeout=60,
+            wait_initial=self._pause,
+            wait_jitter=self._pause,
+            wait_max=5,
         ):
             with attempt:
                 return question()
