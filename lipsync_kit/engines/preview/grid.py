@@ -19,7 +19,7 @@ from lipsync_kit.engines.preview.sampling import sampled, widened
 F32 = npt.NDArray[np.float32]
 U8 = npt.NDArray[np.uint8]
 
-_ROUNDS: Final = 6  # of the fixed-point inversion; steepest fields leave a hundredth of a pixel
+_ROUNDS: Final = 8  # of the fixed-point inversion
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from lipsync_kit.engines.preview.grid import Grid, around
 from lipsync_kit.engines.preview.masks import side_of
 from lipsync_kit.engines.preview.mouthline import cheapest_path
 from lipsync_kit.engines.preview.movements import smoothstep
-from lipsync_kit.engines.preview.plate import Plate
+from lipsync_kit.engines.preview.plate import Plate, to_ycc
 from lipsync_kit.engines.preview.pose import applied
 from lipsync_kit.engines.preview.rig import Rig
 from lipsync_kit.engines.preview.sampling import blurred, halved, sampled
@@ -30,7 +30,8 @@ U8 = npt.NDArray[np.uint8]
 _WIDER: Final = 1.16  # the eye over the landmarks' eye, which is drawn too small
 _POINTS: Final = 33
 _SEARCH: Final = (-0.17, 0.03)  # eye widths around the landmarks' lid in which the lashes are
-_LOWER: Final = 0.045  # eye widths that the lower lid lies below its landmarks, in the middle
+_BELOW: Final = (-0.03, 0.15)  # likewise around the lower lid, for where the eye ends
+_CHEEK: Final = 0.30  # eye widths below the lower lid, where there is only skin
 _LASHES: Final = 0.025  # eye widths from the middle of the lash line to the lid's edge
 
 
@@ -72,7 +73,7 @@ class Lid:
         x = np.linspace(0.5 - _WIDER / 2, 0.5 + _WIDER / 2, _POINTS)
         upper, lower = (_lid_curve(local[list(row)], x) for row in rows)
         lashes = _lash_line(plate, upper, x, corner, across * width, down * width)
-        lower = lower + _LOWER * np.sin(np.linspace(0, np.pi, _POINTS))
+        lower = _lower_edge(plate, lower, x, corner, across * width, down * width)
         edge = np.minimum(lashes + _LASHES, lower)
         travel = lower - edge
         forehead = np.interp(x, local[list(brow), 0], local[list(brow), 1])
@@ -150,20 +151,49 @@ def _lid_curve(row: F64, x: F64) -> F64:
     return np.asarray(np.polynomial.chebyshev.chebval(at, curve))
 
 
+def _lower_edge(plate: Plate, lower: F64, x: F64, corner: F64, across: F64, down: F64) -> F64:
+    """Where the eye ends: above it the picture differs from the skin below, under it not."""
+    offsets = np.linspace(*_BELOW, 37)
+    here = _across_lid(plate, lower, x, corner, across, down, np.append(offsets, _CHEEK))
+    strip, cheek = here[:, :-1], np.median(here[:, -1], axis=0)
+    unlike = np.abs(strip - cheek).sum(axis=2)
+    unlike = np.clip(unlike / max(float(np.percentile(unlike[:, :8], 75)), 1.0), 0, 1)
+    # As much of what lies above as possible unlike skin, as much below as possible like it.
+    inside, outside = np.cumsum(1 - unlike, axis=1), np.cumsum(unlike[:, ::-1], axis=1)[:, ::-1]
+    cost = (inside + outside) / 4 + 1.5 * ((offsets - 0.03) / 0.12) ** 2
+    found = offsets[cheapest_path(cost, 0.3)]
+    # Below the iris the edge is plain; towards the corners shadow and make-up blur it.
+    lower_by = float(np.clip(np.median(found[len(x) // 3 : -(len(x) // 3)]), 0.02, 0.12))
+    return lower + lower_by * np.sin(np.linspace(0, np.pi, len(x)))
+
+
+def _across_lid(
+    plate: Plate, lid: F64, x: F64, corner: F64, across: F64, down: F64, offsets: F64
+) -> F64:
+    """The picture on lines across a lid: Y, Cb, Cr at `x` and `offsets`, (points, offsets, 3)."""
+    steps = lid[:, None, None] + offsets[None, :, None]
+    where = corner + x[:, None, None] * across + steps * down
+    sigma = max(0.6, float(np.linalg.norm(down)) / 60)
+    low = np.maximum(np.floor(where.min(axis=(0, 1))).astype(int) - 8, 0)
+    high = np.ceil(where.max(axis=(0, 1))).astype(int) + 9
+    cut = plate.rgb[low[1] : high[1], low[0] : high[0]]
+    return sampled(to_ycc(blurred(cut, sigma)), where - low).astype(np.float64)
+
+
+def _taper(points: int) -> F64:
+    """1 in the middle of a lid, 0 at the corners."""
+    n = np.arange(points)
+    return np.minimum(1, np.minimum(n, n[::-1]) / 6)
+
+
 def _lash_line(plate: Plate, upper: F64, x: F64, corner: F64, across: F64, down: F64) -> F64:
     """The darkest line near the upper lid: where the lashes grow."""
     offsets = np.linspace(*_SEARCH, 41)
-    where = (
-        corner + x[:, None, None] * across + (upper[:, None, None] + offsets[None, :, None]) * down
-    ).astype(np.float32)
-    soft = blurred(plate.luma, max(0.6, float(np.linalg.norm(down)) / 60))
-    cost = sampled(soft, where).astype(np.float64)
-    cost = cost / max(float(cost.std()), 1.0) + 2.0 * ((offsets + 0.03) / 0.14) ** 2
-    found = offsets[cheapest_path(cost, 0.3)]
-    taper = np.minimum(1, np.minimum(np.arange(len(x)), np.arange(len(x))[::-1]) / 6)
-    return np.asarray(
-        upper + taper * np.convolve(np.pad(found, 2, "edge"), np.ones(5) / 5, "valid")
-    )
+    cost = _across_lid(plate, upper, x, corner, across, down, offsets)[..., 0]
+    cost = cost / max(float(cost.std()), 1.0) + 1.2 * ((offsets + 0.04) / 0.14) ** 2
+    found = offsets[cheapest_path(cost, 0.12)]
+    smooth = np.convolve(np.pad(found, 2, "edge"), np.ones(5) / 5, "valid")
+    return np.asarray(upper + _taper(len(x)) * smooth)
 
 
 def _between(grid: Grid, values: F32, points: F32) -> F32:

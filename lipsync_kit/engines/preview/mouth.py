@@ -90,6 +90,7 @@ class Mouth:
         density = float(np.clip(rig.head.size, 160, 700))
         half = line.half_width
         bared = line.gap > 0
+        soft = teeth.softness_of(rig.head, plate) * density / rig.head.size
         sprites = (
             teeth.tongue(colours, density, half),
             teeth.lower_teeth(colours, density, half),
@@ -104,7 +105,7 @@ class Mouth:
         place = np.column_stack([rig.head.size * rig.head.axes[:2, :2].T, line.upper_px[20]])
         return cls(
             plate, rig.head.size, grid, nodes, upper, lower, own if bared else None, skull,
-            place, sprites, colours.cavity.astype(np.float32), density,
+            place, tuple(sprite.softened(soft) for sprite in sprites), colours.cavity.astype(np.float32), density,
             rig.head.in_picture(0.0, 1.0).astype(np.float32), drop, line.gap, line.smiles,
         )  # fmt: skip
 
@@ -193,8 +194,9 @@ class Mouth:
         ycc += cover * (picture - ycc)
 
     def _shade(self, open_: F32) -> F32:
-        """How much light falls in: little through a slit, less right behind the lips."""
-        wide = blurred(open_, 0.016 * self.size)
+        """How much light falls in: little through a slit, least right behind the upper lip."""
+        x, y = np.rint(0.007 * self.down).astype(int)
+        wide = np.roll(blurred(open_, 0.016 * self.size), (int(y), int(x)), axis=(0, 1))
         lit = 0.25 + 0.75 * smoothstep(0.12, 0.62, wide)
         return np.asarray(lit, np.float32)
 

@@ -134,7 +134,7 @@ class MouthFields:
         return np.asarray((u - self.line.middle) / (half + widening))
 
     def _neck(self, v: F64) -> F64:
-        return 1 - smoothstep(self.chin - 0.01, self.chin + 0.4, v)
+        return 1 - smoothstep(self.chin - 0.01, self.chin + 0.22, v)
 
     @staticmethod
     def _stack(du: F64, dv: F64) -> F64:

@@ -50,6 +50,10 @@ class Sprite:
     ycc: F32
     cover: F32
 
+    def softened(self, sigma: float) -> Sprite:
+        """The same under a Gaussian; sigma in its own pixels."""
+        return Sprite(blurred(self.ycc, sigma), blurred(self.cover, sigma))
+
 
 def colours_of(head: Head, plate: Plate) -> Colours:
     """Colours from the skin around the mouth, the lips and the whites of the eyes."""
@@ -84,6 +88,24 @@ def _whites(ycc: F32, head: Head, fallback: float) -> float:
     return max(float(np.percentile(inside, 85)), 0.8 * fallback) if inside.size else fallback
 
 
+def softness_of(head: Head, plate: Plate) -> float:
+    """How soft the portrait is, as the sigma in pixels that makes a sharp drawing fit it.
+
+    Judged by detail of one pixel against detail of two around the mouth and the eyes.
+    """
+    reach = max(4, round(0.1 * head.size))
+    fine, coarse = 0.0, 0.0
+    for x, y in np.rint(head.landmarks[[13, 159, 386], :2]).astype(int):
+        low = max(0, y - reach), max(0, x - reach)
+        around = plate.luma[low[0] : y + reach, low[1] : x + reach].astype(np.float32)
+        if around.size == 0:
+            continue
+        once = blurred(around, 1.0)
+        fine += float(((around - once) ** 2).mean())
+        coarse += float(((once - blurred(around, 2.0)) ** 2).mean())
+    return float(np.clip(0.4 + 2.2 * (0.95 - np.sqrt(fine / max(coarse, 1e-3))), 0.4, 1.6))
+
+
 def upper_teeth(colours: Colours, density: float, half_width: float) -> Sprite:
     """The upper row; `density` is pixels per face height, `half_width` the mouth's."""
     return _row(colours.teeth, _UPPER, _UPPER_EDGE, 1.0, density, _fit(half_width))
@@ -96,7 +118,7 @@ def lower_teeth(colours: Colours, density: float, half_width: float) -> Sprite:
 
 
 def _fit(half_width: float) -> float:
-    return float(np.clip(half_width / 0.145, 0.8, 1.15))
+    return float(np.clip(half_width / 0.155, 0.75, 1.1))
 
 
 def _axes(density: float) -> tuple[F64, F64]:
@@ -123,13 +145,13 @@ def _row(
     # Each edge is nearly straight and rounded at its ends, the outer end more.
     rounding = 0.0035 * np.abs(across) ** 5 + 0.0015 * np.maximum(across, 0) ** 3
     edge = np.asarray(edges)[index] * fit - direction * rounding
-    soft = 1.3 / density
+    soft = max(1.3 / density, 0.0022)
     beyond = direction * (v - edge)
     cover = 1 - smoothstep(-soft, soft, beyond)
     cover = cover * (1 - smoothstep(bounds[-1] - 0.006, bounds[-1], away))
     round_ = 1 - 0.10 * across**2
     between = 1 - 0.16 * np.exp(-((((1 - np.abs(across)) * width / 2) / 0.0016) ** 2))
-    turning = 1 - 0.50 * smoothstep(0.02, bounds[-1], away)
+    turning = 1 - 0.78 * smoothstep(0.02, bounds[-1], away)
     rim = 1 - 0.08 * np.exp(-((beyond / 0.005) ** 2))
     root = 1 - 0.25 * smoothstep(0.02, 0.06, -beyond)
     light = round_ * between * turning * rim * root
