@@ -43,7 +43,9 @@ from lipsync_kit.store import atomic
 from lipsync_kit.timing import clock
 
 STRIKES = 4
-"""How often a final answer to a free question is asked for again before it is believed."""
+"""How often a final answer to a free question is given before it is believed."""
+STRIKE_SECONDS = 0.3
+"""Pause before asking again for the first time; doubled from then on."""
 TRIES = 5
 """How often a POST that did not leave, or was asked to wait, is sent again in one run."""
 DOWNLOADS = 3
@@ -357,7 +359,7 @@ class Errand:
         """A final answer: ask a few times more, then believe it. Nothing is sent again."""
         self._strikes += 1
         if self._strikes < STRIKES:
-            return Step("again", 0.3 * 2**self._strikes)
+            return Step("again", STRIKE_SECONDS * 2**self._strikes)
         if self._asked_cancel and error.code == "result_expired":
             outcome = Outcome(charge="maybe" if self._running else "none", cancelled=True)
             return self._record_failure(attempt, outcome, error)

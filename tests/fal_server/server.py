@@ -144,7 +144,8 @@ class FalServer:
         if job.failure is not None:
             return job.failure.status, job.failure.body, dict(job.failure.headers)
         video = {"url": f"{base}/clips/{job.id}.mp4", "content_type": "video/mp4"}
-        return 200, {"video": video}, {}
+        reported = self.counter.reported_seconds
+        return 200, {"video": video, **({} if reported is None else {"duration": reported})}, {}
 
     def answer_cancel(self, job: Job) -> tuple[int, dict[str, str]]:
         if job.state(time.time()) == "COMPLETED":
