@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lipsync_kit import console
+from lipsync_kit.catalog import Model
 from lipsync_kit.errors import InputError, UsageError
 from lipsync_kit.preparing import Inputs, PrepOptions
 from lipsync_kit.preparing import prep as prepare
@@ -141,7 +142,20 @@ def models(_options: Namespace, _settings: Settings) -> dict[str, Any]:
     """``lipsync-kit models``."""
     from lipsync_kit.catalog import catalog
 
-    return {"models": [model.model_dump(mode="json") for model in catalog().values()]}
+    return {"models": [_model_row(model) for model in catalog().values()]}
+
+
+def _model_row(model: Model) -> dict[str, Any]:
+    """A row of the catalogue with plain numbers: seconds and USD."""
+    row = model.model_dump(mode="json")
+    row["resolutions"] = {
+        name: {
+            "max_seconds": None if tier.max_seconds is None else float(tier.max_seconds),
+            "usd_per_second": None if tier.usd_per_second is None else float(tier.usd_per_second),
+        }
+        for name, tier in model.resolutions.items()
+    }
+    return row
 
 
 def doctor(_options: Namespace, settings: Settings) -> dict[str, Any]:

@@ -113,5 +113,5 @@ def test_doctor_says_how_to_get_a_missing_ffmpeg(
 def test_models_lists_limits_and_prices() -> None:
     models = json.loads(run("models").stdout)["models"]
     omnihuman = next(row for row in models if row["id"] == "fal-ai/bytedance/omnihuman/v1.5")
-    assert omnihuman["resolutions"]["720p"]["max_seconds"] == "60"
+    assert omnihuman["resolutions"]["720p"]["max_seconds"] == 60
     assert omnihuman["unverified"]
