@@ -78,6 +78,15 @@ def ffmpeg_version() -> str:
     return done.stdout.splitlines()[0]
 
 
+@lru_cache(maxsize=8)
+def has_filter(name: str) -> bool:
+    """Whether our ffmpeg was built with the filter ``name``."""
+    program, _ = find_ffmpeg()
+    command = [str(program), "-hide_banner", "-h", f"filter={name}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
+    return f"Filter {name}" in done.stdout
+
+
 def source(path: Path, **options: Any) -> Any:
     """An ffmpeg-python input node for a local file, guarded."""
     import ffmpeg
