@@ -33,6 +33,13 @@ LEAST_OPEN = 0.3
 PAUSE_STEPS = 14
 """Lips close in gaps of more than 140 ms; in shorter ones they would only flutter."""
 
+PHRASE_STEPS = 300
+STRESS_DB = 20.0
+"""From a phrase's loudest syllable down to the ones that open the mouth least."""
+
+QUIET_PHRASE_DB = 10.0
+"""How far below the film's loud speech a phrase may lie and still count as one."""
+
 DIP_STEPS = 12
 """How far around a closure the voice is looked at, in steps."""
 
@@ -111,13 +118,23 @@ def _follow(bands: Bands, heard: Reference) -> _Steps:
     speaking = smoothstep(0.25, 0.7, _smooth(network[:, 3], 7)) * smoothstep(0.02, 0.2, loudness)
     opening = NETWORK_SHARE * _scaled(network[:, 0], speaking)
     opening += (1 - NETWORK_SHARE) * _scaled(acoustic, speaking)
-    opening *= (0.3 + 0.7 * loudness) * speaking
+    opening *= (0.3 + 0.7 * _stress(heard)) * speaking
     return _Steps(
         opening=_scaled(_smooth(opening, 7), speaking),
         width=_smooth(np.clip(0.85 * network[:, 1] + 0.15 * spread, -1, 1) * speaking, 11),
         closure=np.maximum(pressed, _paused(speaking)),
         energy=np.clip(_smooth(loudness * speaking, 15), 0, 1),
     )
+
+
+def _stress(heard: Reference) -> Floats:
+    """How loud every step is among its neighbours of a phrase, 0…1.2.
+
+    Mouths open wider for stressed syllables, but not for a phrase that is louder as a whole.
+    """
+    levels = np.maximum(heard.levels, heard.loud - QUIET_PHRASE_DB)
+    phrase = _smooth(_rolling_max(levels, PHRASE_STEPS // 4), PHRASE_STEPS)
+    return np.asarray(np.clip(1 + (heard.levels - phrase) / STRESS_DB, 0, 1.2), np.float32)
 
 
 def _scaled(track: Floats, speaking: Floats) -> Floats:
