@@ -49,6 +49,7 @@ STRIKE_SECONDS = 0.3
 TRIES = 5
 """How often a POST that did not leave, or was asked to wait, is sent again in one run."""
 DOWNLOADS = 3
+"""How often an ended job's clip is gone for in one run, each time with retries of its own."""
 RESUBMIT_AGE = 20.0
 """Seconds for which even a user who wants to resubmit waits for the service's list."""
 REPLY_SECONDS = 60.0
@@ -99,7 +100,7 @@ class Errand:
         self._options = options
         self._pace = pace
         self._voice = Voice(job.index, say)
-        self._tries = self._strikes = 0
+        self._tries = self._strikes = self._stumbles = 0
         self._settle_pause = SETTLE_SECONDS[0]
         self._running = self._asked_cancel = False
 
@@ -226,17 +227,22 @@ class Errand:
                 self.job.clip.unlink()
         if self._options.submit_only:
             return OVER
+        ended = False
         try:
             if self._options.cancel and not self._asked_cancel:
                 self._cancel(attempt)
             look = self._engine.poll(attempt.ref, logs=self._options.logs)
             self._running = self._running or look.state == "running"
             self._voice.look(look)
-            if look.state == "ended":
+            ended = look.state == "ended"
+            if ended:
                 return self._collect(attempt)
             self._strikes = 0
         except PassingFault as fault:
             self._voice.hard_to_reach(fault)
+            self._stumbles += ended
+            if self._stumbles >= DOWNLOADS:
+                return self.fail(self._voice.out_of_reach(attempt, fault))
         except LipsyncError as error:
             return self._strike(attempt, error)
         return Step("again", self._pace())
@@ -346,8 +352,7 @@ class Errand:
         except ResultUnavailable:
             return self.fail(self._voice.gone(attempt))
         except PassingFault as fault:
-            error = ResultUnavailable(f"its clip can't be fetched just now: {fault.reason}")
-            return self.fail(self._voice.named(error, attempt))
+            return self.fail(self._voice.out_of_reach(attempt, fault))
         except LipsyncError as error:
             return self.fail(self._voice.named(error, attempt))
         if attempt.state == "done":

@@ -82,6 +82,15 @@ class Voice:
             arguments=attempt.arguments,
         )
 
+    def out_of_reach(self, attempt: Attempt, fault: PassingFault) -> LipsyncError:
+        """The error for a paid clip that is there, but could not be fetched in this run."""
+        error = ResultUnavailable(
+            f"the job has ended, but its clip can't be fetched just now: {fault.reason}",
+            code="result_unreachable",
+            hint="Run `lipsync-kit render` again to fetch it; nothing is paid again.",
+        )
+        return self.named(error, attempt)
+
     def gone(self, attempt: Attempt) -> LipsyncError:
         """The error for a paid clip that is no longer to be had."""
         error = ResultUnavailable(

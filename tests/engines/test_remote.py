@@ -77,7 +77,7 @@ class Shop:
 
     def run(self, options: RemoteOptions = QUICK, **chosen: Any) -> Receipt:
         self.notes = Notes()
-        engine = FalEngine(settings_for(self.fal), tries=3, pause=0.01)
+        engine = FalEngine(settings_for(self.fal))
         with Ledger(self.layout.ledger) as ledger:
             try:
                 return collect(
@@ -99,11 +99,6 @@ class Shop:
 def fal() -> Iterator[FalServer]:
     with FalServer(run_seconds=0.0) as server:
         yield server
-
-
-@pytest.fixture(autouse=True)
-def _no_time_to_lose(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lipsync_kit.engines.errand.STRIKE_SECONDS", 0.01)
 
 
 @pytest.fixture
@@ -614,7 +609,7 @@ class TestInterrupting:
         assert all(row["request_id"] for row in shop.rows())
 
     def test_a_ref_that_the_ledger_does_not_know_is_not_invented(self, shop: Shop) -> None:
-        engine = FalEngine(settings_for(shop.fal), tries=2, pause=0.01)
+        engine = FalEngine(settings_for(shop.fal))
         found: Callable[[], list[Ref]] = lambda: engine.find(  # noqa: E731
             RemoteRequest("fal-ai/bytedance/omnihuman/v1.5", {"a": 1}), time.time()
         )

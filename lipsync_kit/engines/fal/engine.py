@@ -35,6 +35,11 @@ from lipsync_kit.errors import ResultUnavailable
 
 T = TypeVar("T")
 
+TRIES = 5
+"""How often a free question (never a submit) is asked before it is given up."""
+PAUSE = 0.25
+"""Seconds before it is asked for the second time, doubled from then on."""
+
 CLEAR_REFUSALS = frozenset(
     {400, 401, 402, 403, 404, 405, 406, 410, 411, 413, 414, 415, 422, 429, 431, 451}
 )
@@ -48,19 +53,13 @@ GONE = frozenset({401, 403, 404, 410})
 
 
 class FalEngine:
-    """The :class:`~lipsync_kit.engines.base.RemoteEngine` of fal.ai.
-
-    ``tries``: how often a free question (never a submit) is asked before it is given up;
-    ``pause``: seconds before the second time, doubled from then on.
-    """
+    """The :class:`~lipsync_kit.engines.base.RemoteEngine` of fal.ai."""
 
     name = "fal"
     console = "https://fal.ai/dashboard/requests"
 
-    def __init__(self, settings: FalSettings, tries: int = 5, pause: float = 0.25) -> None:
+    def __init__(self, settings: FalSettings) -> None:
         self._settings = settings
-        self._tries = tries
-        self._pause = pause
         self._wire = Wire(settings)
         self._storage = Storage(self._wire)
         self.place = settings.cdn_url
@@ -252,10 +251,10 @@ class FalEngine:
         """Ask a free question until it is answered, a few times."""
         for attempt in stamina.retry_context(
             on=_worth_asking,
-            attempts=self._tries,
+            attempts=TRIES,
             timeout=60,
-            wait_initial=self._pause,
-            wait_jitter=self._pause,
+            wait_initial=PAUSE,
+            wait_jitter=PAUSE,
             wait_max=5,
         ):
             with attempt:

@@ -26,6 +26,6 @@ def fal() -> Iterator[FalServer]:
 
 @pytest.fixture
 def engine(fal: FalServer) -> Iterator[FalEngine]:
-    made = FalEngine(settings_for(fal), tries=3, pause=0.01)
+    made = FalEngine(settings_for(fal))
     yield made
     made.close()
