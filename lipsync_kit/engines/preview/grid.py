@@ -92,7 +92,13 @@ class Grid:
 
 
 def around(low: npt.ArrayLike, high: npt.ArrayLike, step: int, width: int, height: int) -> Area:
-    """The area of whole steps that holds the points `low`..`high`, inside the picture."""
-    x0, y0 = (max(0, int(v // step) * step) for v in np.asarray(low, np.float64))
-    x1, y1 = (int(-(-v // step)) * step for v in np.asarray(high, np.float64))
-    return Area(x0, y0, min(x1, width), min(y1, height))
+    """The area of whole steps that holds the points `low`..`high`, inside the picture.
+
+    Never empty: of points outside the picture it holds the nearest step inside.
+    """
+    sides = []
+    for start, end, size in zip(np.asarray(low), np.asarray(high), (width, height), strict=True):
+        first = min(max(0, int(start // step) * step), (size - 1) // step * step)
+        sides.append((first, min(max(first + step, int(-(-end // step)) * step), size)))
+    (x0, x1), (y0, y1) = sides
+    return Area(x0, y0, x1, y1)

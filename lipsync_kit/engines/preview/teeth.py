@@ -23,9 +23,9 @@ from lipsync_kit.face import topology
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
 
-HALF_WIDTH: Final = 0.20  # of a sprite, face heights
-TOP: Final = -0.09
-BOTTOM: Final = 0.15
+_HALF_WIDTH: Final = 0.20  # of a sprite, face heights from the middle of the closed lips
+_TOP: Final = -0.09
+_BOTTOM: Final = 0.15
 
 # Widths of the teeth from the middle outwards, as seen from the front: the arch turns away.
 _UPPER: Final = (0.044, 0.034, 0.032, 0.024, 0.017)
@@ -45,14 +45,18 @@ class Colours:
 
 @dataclass(frozen=True, eq=False)
 class Sprite:
-    """A picture to lay over others: `ycc` (h, w, 3) and `cover` (h, w), 0 to 1."""
+    """A picture to lay over others: `ycc` (h, w, 3) and `cover` (h, w), 0 to 1.
+
+    `middle`: where the middle of the closed lips lies in it, column and row.
+    """
 
     ycc: F32
     cover: F32
+    middle: F64
 
     def softened(self, sigma: float) -> Sprite:
         """The same under a Gaussian; sigma in its own pixels."""
-        return Sprite(blurred(self.ycc, sigma), blurred(self.cover, sigma))
+        return Sprite(blurred(self.ycc, sigma), blurred(self.cover, sigma), self.middle)
 
 
 def colours_of(head: Head, plate: Plate) -> Colours:
@@ -122,9 +126,14 @@ def _fit(half_width: float) -> float:
 
 
 def _axes(density: float) -> tuple[F64, F64]:
-    u = (np.arange(round(2 * HALF_WIDTH * density)) + 0.5) / density - HALF_WIDTH
-    v = (np.arange(round((BOTTOM - TOP) * density)) + 0.5) / density + TOP
+    u = (np.arange(round(2 * _HALF_WIDTH * density)) + 0.5) / density - _HALF_WIDTH
+    v = (np.arange(round((_BOTTOM - _TOP) * density)) + 0.5) / density + _TOP
     return np.asarray(u[None, :]), np.asarray(v[:, None])
+
+
+def _sprite(ycc: F32, cover: F64, density: float) -> Sprite:
+    middle = density * np.array([_HALF_WIDTH, -_TOP]) - 0.5
+    return Sprite(ycc, cover.astype(np.float32), middle)
 
 
 def _row(
@@ -158,7 +167,7 @@ def _row(
     ycc = np.empty((*light.shape, 3), np.float32)
     ycc[..., 0] = 16 + (colour[0] - 16) * light
     ycc[..., 1:] = colour[1:]
-    return Sprite(ycc, np.broadcast_to(cover, light.shape).astype(np.float32))
+    return _sprite(ycc, np.broadcast_to(cover, light.shape), density)
 
 
 def tongue(colours: Colours, density: float, half_width: float) -> Sprite:
@@ -174,4 +183,4 @@ def tongue(colours: Colours, density: float, half_width: float) -> Sprite:
     ycc = np.empty((*light.shape, 3), np.float32)
     ycc[..., 0] = 16 + (colours.tongue[0] - 16) * light
     ycc[..., 1:] = colours.tongue[1:]
-    return Sprite(ycc, cover.astype(np.float32))
+    return _sprite(ycc, cover, density)

@@ -71,7 +71,7 @@ def between_lips(stage: Stage, pose: Pose) -> U8:
     """Luma from the upper lip to the lower one, in the middle."""
     luma, _ = stage.show(pose)
     amounts = weights(pose, stage.talker.rig.line.gap)
-    sheets = stage.talker.mouth.upper, stage.talker.mouth.lower
+    sheets = stage.talker.mouth.sheets.upper, stage.talker.mouth.sheets.lower
     top, bottom = (sheet.moved_edge(amounts)[20] for sheet in sheets)
     column = (top + np.linspace(0.05, 0.95, 30)[:, None] * (bottom - top)).round().astype(int)
     return luma[column[:, 1], column[:, 0]]
@@ -103,7 +103,7 @@ class TestMouth:
 
     def test_a_smile_at_its_own_width_is_the_portrait(self, smile: Stage) -> None:
         luma, _ = smile.show(Pose(gap=smile.talker.rig.line.gap))
-        area = smile.talker.mouth.grid.area.luma
+        area = smile.talker.mouth.sheets.upper.grid.area.luma
         error = luma[area].astype(float) - smile.plate.luma[area]
         assert 10 * np.log10(255**2 / np.mean(error**2)) > 34
 
@@ -159,6 +159,16 @@ class TestEyes:
         assert np.abs(left.astype(int) - right).max() > 20
 
 
+class TestCutOff:
+    @pytest.mark.parametrize("part", ["chin", "mouth", "left eye", "forehead"])
+    def test_a_face_that_is_partly_outside_still_moves(self, part: str) -> None:
+        rows = {"chin": slice(0, 590), "mouth": slice(0, 540), "forehead": slice(360, 800)}
+        columns = slice(290, 800) if part == "left eye" else slice(0, 800)
+        stage = Stage(portraits.drawing()[rows.get(part, slice(0, 800)), columns])
+        rest, moved = (stage.show(p)[0] for p in (Pose(), Pose(gap=0.08, yaw=0.05, blink=1)))
+        assert np.abs(rest.astype(int) - moved).mean() > 0.05
+
+
 class TestFrame:
     def test_the_background_stands_still(self, stage: Stage) -> None:
         grid = stage.talker.rig.grid.area
@@ -181,33 +191,27 @@ class TestFrame:
 
     def test_nothing_tears_or_folds(self, stage: Stage) -> None:
         rig = stage.talker.rig
+        sheets = stage.talker.mouth.sheets
         for pose in EXTREMES:
-            for fields, grid, nodes in (
-                (rig.fields, rig.grid, rig.nodes),
-                *(
-                    (sheet.fields, stage.talker.mouth.grid, stage.talker.mouth.nodes)
-                    for sheet in (stage.talker.mouth.upper, stage.talker.mouth.lower)
-                ),
-            ):
-                moved = np.tensordot(weights(pose, rig.line.gap), fields, 1)
-                seen = grid.inverse(nodes, moved.astype(np.float32)).astype(float)
+            for part in (rig, sheets.upper, sheets.lower, sheets.skull):
+                moved = np.tensordot(weights(pose, rig.line.gap), part.fields, 1)
+                seen = part.grid.inverse(part.nodes, moved.astype(np.float32)).astype(float)
                 across, down = np.diff(seen, axis=1)[:-1], np.diff(seen, axis=0)[:, :-1]
                 area = across[..., 0] * down[..., 1] - across[..., 1] * down[..., 0]
-                if fields is rig.fields:
+                if part is rig:
                     area = area[_away_from_lips(stage)]
-                assert area.min() > 0.1 * grid.step**2
+                assert area.min() > 0.1 * part.grid.step**2
 
     def test_the_inverse_leads_back(self, stage: Stage) -> None:
-        mouth = stage.talker.mouth
         for pose in EXTREMES:
             amounts = weights(pose, stage.talker.rig.line.gap)
-            for sheet in (mouth.upper, mouth.lower):
+            for sheet in (stage.talker.mouth.sheets.upper, stage.talker.mouth.sheets.lower):
                 moved = np.tensordot(amounts, sheet.fields, 1).astype(np.float32)
-                seen = mouth.grid.inverse(mouth.nodes, moved)
-                at = (seen - mouth.nodes[0, 0]) / mouth.grid.step
+                seen = sheet.grid.inverse(sheet.nodes, moved)
+                at = (seen - sheet.nodes[0, 0]) / sheet.grid.step
                 there = seen + cv2.remap(moved, at, None, cv2.INTER_LINEAR)
                 inside = ((at >= 0) & (at <= np.array(moved.shape[1::-1]) - 1)).all(axis=-1)
-                assert np.abs(there - mouth.nodes)[inside].max() < 0.35
+                assert np.abs(there - sheet.nodes)[inside].max() < 0.35
 
     def test_the_pose_of_rest_is_the_portrait(self, sketch: Stage) -> None:
         luma, chroma = sketch.show(Pose())
@@ -227,7 +231,7 @@ class TestFrame:
 
 def _away_from_lips(stage: Stage) -> npt.NDArray[np.bool_]:
     """Cells of the rig's grid that the mouth's own, finer sheets don't draw over."""
-    rig, mouth = stage.talker.rig, stage.talker.mouth.grid.area
+    rig, mouth = stage.talker.rig, stage.talker.mouth.sheets.upper.grid.area
     middle = rig.nodes[:-1, :-1] + rig.grid.step / 2
     low, high = np.array([mouth.x0, mouth.y0]), np.array([mouth.x1, mouth.y1])
     return ~((middle > low) & (middle < high)).all(axis=-1)
