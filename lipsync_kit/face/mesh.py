@@ -27,7 +27,7 @@ def mesh(rgb: RGB, roi: Roi) -> Face:
     turn = np.array([[cos, -sin], [sin, cos]])
     corner = np.array([cx, cy]) - turn @ np.full(2, _SIDE / 2)
     to_picture = np.column_stack([turn, corner])
-    crop = _crop(rgb, to_picture, scale)
+    crop = cut_square(rgb, to_picture, scale, _SIDE)
     presence, geometry = run("face_landmark.tflite", crop)
     inside = geometry.reshape(topology.LANDMARKS, 3)
     landmarks = np.empty((topology.LANDMARKS, 3), np.float32)
@@ -36,17 +36,21 @@ def mesh(rgb: RGB, roi: Roi) -> Face:
     return Face.of(landmarks, float(probability(presence.ravel())[0]))
 
 
-def _crop(rgb: RGB, to_picture: npt.NDArray[np.float64], scale: float) -> Tensor:
+def cut_square(rgb: RGB, to_picture: npt.NDArray[np.float64], scale: float, side: int) -> Tensor:
+    """A network's input: the square of `side` samples that `to_picture` (2, 3) leads from.
+
+    `scale` is picture pixels per sample. Shape (side, side, 3), 0 to 1.
+    """
     # Sampling a large face at every scale-th pixel aliases; take a finer crop and average it.
     finer = min(4, max(1, round(scale)))
     zoom = to_picture.copy()
     zoom[:, :2] /= finer
     zoom[:, 2] = to_picture[:, 2] + (to_picture[:, :2] @ np.ones(2)) * (0.5 / finer - 0.5)
-    size = (_SIDE * finer, _SIDE * finer)
+    size = (side * finer, side * finer)
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     crop = cv2.warpAffine(rgb, zoom, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
     if finer > 1:
-        crop = cv2.resize(crop, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA)
+        crop = cv2.resize(crop, (side, side), interpolation=cv2.INTER_AREA)
     return np.asarray(crop, np.float32) / np.float32(255)
 
 

@@ -1,4 +1,4 @@
-"""The two networks, run by OpenCV, loaded once per thread."""
+"""The networks, run by OpenCV, loaded once per thread."""
 
 import threading
 from importlib.resources import as_file, files
@@ -10,10 +10,12 @@ import numpy.typing as npt
 
 Tensor = npt.NDArray[np.float32]
 
-# FaceMesh: presence of a face, and the landmarks; BlazeFace: scores, and boxes with key points.
+# FaceMesh: presence of a face, and the landmarks; BlazeFace: scores, and boxes with key points;
+# the eye: its outline, and its iris.
 _OUTPUTS: Final = {
     "face_landmark.tflite": ("conv2d_31", "conv2d_21"),
     "face_detection_short_range.tflite": ("classificators", "regressors"),
+    "iris_landmark.tflite": ("output_eyes_contours_and_brows", "output_iris"),
 }
 _local = threading.local()
 
@@ -33,7 +35,8 @@ def _network(name: str) -> Any:
 def run(name: str, image: Tensor) -> tuple[Tensor, Tensor]:
     """Run a network of `weights/` on `image`, shape (h, w, 3), and return its two outputs.
 
-    Scores (as logits) come first, geometry second, both with the network's own shape.
+    Scores (as logits) come first, geometry second, both with the network's own shape; of the
+    eye both are geometry.
     """
     network = _network(name)
     network.setInput(np.ascontiguousarray(image.transpose(2, 0, 1)[None]))
