@@ -40,6 +40,9 @@ STRESS_DB = 20.0
 QUIET_PHRASE_DB = 10.0
 """How far below the film's loud speech a phrase may lie and still count as one."""
 
+FASTEST = 12.0
+"""Openings per second that lips reach when they burst open (some 0.2 m/s)."""
+
 DIP_STEPS = 12
 """How far around a closure the voice is looked at, in steps."""
 
@@ -161,12 +164,24 @@ def _on_frames(steps: _Steps, frames: int, fps: Fraction) -> MouthTrack:
 
     opening = at_middles(_smooth(steps.opening, round(within)), 0)
     closure = at_middles(_rolling_max(steps.closure, round(within / 4)), 1)
+    opening = np.clip(_soft_limit(opening) * (1 - closure), 0, 1)
     return MouthTrack(
-        opening=np.clip(_soft_limit(opening) * (1 - closure), 0, 1),
+        opening=_no_faster(opening, FASTEST / float(fps)),
         width=np.clip(at_middles(steps.width, 0), -1, 1),
         closure=np.clip(closure, 0, 1),
         energy=at_middles(steps.energy, 0),
     )
+
+
+def _no_faster(opening: Floats, most: float) -> Floats:
+    """Lower what is more than ``most`` per frame above a neighbour; closures stay closed."""
+    if len(opening) == 0:
+        return opening
+    for distance in range(1, 1 + int(1 / most)):
+        padded = np.pad(opening, distance, mode="edge") + distance * most
+        earlier, later = padded[: len(opening)], padded[2 * distance :]
+        opening = np.minimum(opening, np.minimum(earlier, later))
+    return np.asarray(opening, np.float32)
 
 
 def _soft_limit(opening: Floats) -> Floats:

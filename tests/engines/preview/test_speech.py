@@ -205,6 +205,11 @@ class TestMotion:
         hertz = np.fft.rfftfreq(len(track), 1 / 25)
         assert power[hertz > 10].sum() < 0.08 * power.sum()
 
+    @pytest.mark.parametrize("fps", [Fraction(25), Fraction(30), Fraction(60)])
+    def test_lips_move_no_faster_than_lips_can(self, talk: Floats, fps: Fraction) -> None:
+        opening = follow(talk, fps=fps).opening
+        assert np.abs(np.diff(opening)).max() * float(fps) < 12.1
+
     def test_a_quiet_speaker_is_seen_to_speak(self, talk: Floats) -> None:
         interview = np.concatenate([talk] * 3 + [talk * np.float32(0.2)] * 3)
         track = follow(interview)
