@@ -55,6 +55,7 @@ class FalServer:
         self.flaky = 0.0
         self.stranger_url = "http://127.0.0.1:9"
         self.seen: list[Seen] = []
+        self.watch: Callable[[str, bool], None] = _look_away
         self.guard = threading.Lock()
         self._gets = 0
         handler = type("Handler", (_Handler,), {"fal": self})
@@ -209,6 +210,7 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     fal: ClassVar[FalServer]
+    _name = ""
 
     def log_message(self, *_: Any) -> None:
         """Tests look at ``seen``."""
@@ -287,8 +289,13 @@ class _Handler(BaseHTTPRequestHandler):
         return parts.path, parse_qs(parts.query)
 
     def _step(self, name: str, work: Callable[[], None]) -> None:
-        """Do a step, or what is to go wrong in its place; what goes wrong after is in _send."""
+        """Do a step, or what is to go wrong in its place; what goes wrong after is in _send.
+
+        ``watch`` sees every step twice: before anything was done, and before the reply.
+        """
+        self.fal.watch(name, False)
         fault = self.fal.faults.take(name)
+        self._name = name
         if fault is not None and fault.kind == "drop_before":
             self._drop()
         elif fault is not None and fault.kind == "hang_before":
@@ -355,6 +362,7 @@ class _Handler(BaseHTTPRequestHandler):
         lines = [f"HTTP/1.1 {status} X", f"Content-Type: {media_type}", f"Content-Length: {length}"]
         lines.append(f"Date: {self.date_time_string()}")
         lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
+        self.fal.watch(self._name, True)
         head = "\r\n".join(lines).encode() + b"\r\n\r\n"
         self.wfile.write(head if self.command == "HEAD" else head + body)
         if fault is not None and fault.kind == "truncate":
@@ -396,6 +404,10 @@ class _Handler(BaseHTTPRequestHandler):
             return
         uploads[f"{key}#{rest.split('/')[1]}"] = self._body
         self._send(200, b"{}", headers={"ETag": '"x"'})
+
+
+def _look_away(_step: str, _done: bool) -> None:
+    """Nobody watches."""
 
 
 def _unix(text: str) -> float:
