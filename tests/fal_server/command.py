@@ -31,10 +31,13 @@ def render_argv(root: Path, *more: str) -> list[str]:
     return [sys.executable, "-m", "lipsync_kit", "render", str(root), *quick, *more]
 
 
-def start(fal: FalServer, argv: list[str], cwd: Path) -> subprocess.Popen[str]:
+def start(
+    fal: FalServer, argv: list[str], cwd: Path, *, without: tuple[str, ...] = (), **extra: str
+) -> subprocess.Popen[str]:
     """The command, started; in ``cwd``, so that it finds no ``.env`` of somebody's."""
     checkout = str(Path(__file__).parents[2])
-    environment = {**os.environ, **fal.environment, "PYTHONPATH": checkout}
+    environment = {**os.environ, **fal.environment, "PYTHONPATH": checkout, **extra}
+    environment = {name: value for name, value in environment.items() if name not in without}
     return subprocess.Popen(
         argv,
         cwd=cwd,

@@ -1,0 +1,64 @@
+"""Several processes on one project: one bill per chunk."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.fal_server import FalServer
+from tests.fal_server.command import finish, render_argv, start
+from tests.fal_server.project import make_project
+
+pytestmark = pytest.mark.slow
+
+CROWD = 8
+
+
+def test_eight_processes_pay_once(tmp_path: Path) -> None:
+    with FalServer(run_seconds=0.2) as fal:
+        root = make_project(tmp_path / "p", chunks=4)
+        argv = render_argv(root, "--timeout", "120")
+        crowd = [start(fal, argv, tmp_path) for _ in range(CROWD)]
+        left = [finish(one) for one in crowd]
+        assert [one.status for one in left] == [0] * CROWD, [one.stderr for one in left]
+        assert len(fal.billed) == len(fal.jobs) == 4
+        assert sum("is working on" in one.stderr for one in left) >= CROWD - 2
+
+
+def test_the_second_says_who_is_first(tmp_path: Path) -> None:
+    with FalServer(queue_seconds=6) as fal:
+        root = make_project(tmp_path / "p", chunks=1)
+        first = start(fal, render_argv(root), tmp_path)
+        while not fal.jobs:
+            assert first.poll() is None
+        second = finish(start(fal, render_argv(root, "--timeout", "1"), tmp_path))
+        assert second.status == 4
+        assert second.document["error"]["code"] == "locked"
+        assert str(first.pid) in second.document["error"]["message"]
+        first.kill()
+        finish(first)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there is no SIGKILL")
+def test_a_dead_process_holds_no_lock(tmp_path: Path) -> None:
+    with FalServer(run_seconds=0.1) as fal:
+        root = make_project(tmp_path / "p", chunks=1)
+        first = start(fal, render_argv(root), tmp_path)
+        fal.watch = lambda _step, _done: first.send_signal(signal.SIGKILL)
+        assert finish(first).status == -signal.SIGKILL
+        fal.watch = lambda _step, _done: None
+        assert finish(start(fal, render_argv(root, "--timeout", "3"), tmp_path)).status == 0
+        assert len(fal.billed) == 1
+
+
+def test_even_without_the_lock_the_ledger_keeps_the_promise(tmp_path: Path) -> None:
+    with FalServer(run_seconds=0.2) as fal:
+        root = make_project(tmp_path / "p", chunks=4)
+        argv = [sys.executable, "-m", "tests.fal_server.unlocked", str(root)]
+        left = [finish(one) for one in [start(fal, argv, tmp_path) for _ in range(CROWD)]]
+        assert [one.status for one in left] == [0] * CROWD, [one.stdout for one in left]
+        assert len(fal.billed) == len(fal.jobs) == 4
