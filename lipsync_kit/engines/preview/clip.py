@@ -104,7 +104,8 @@ def _one_thread() -> Iterator[None]:
 
 
 def _encode(path: Path, plate: Plate, fps: Fraction, drawings: Iterator[Draw]) -> None:
-    with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"}) as container:
+    options = {"movflags": "+faststart"}
+    with av.open(f"file:{path}", "w", format="mp4", options=options) as container:
         stream = _stream(container.add_stream("libx264", rate=fps), plate, fps)
         frame = av.VideoFrame(plate.width, plate.height, "nv12")
         luma, chroma = _planes(frame)

@@ -15,15 +15,17 @@ import numpy.typing as npt
 
 from lipsync_kit.engines.preview.head import Head
 from lipsync_kit.engines.preview.sampling import blurred, sampled
-from lipsync_kit.face import topology
+from lipsync_kit.face.topology import LOWER_LIP, UPPER_LIP
 
 F64 = npt.NDArray[np.float64]
 
 POINTS: Final = 41  # points of a contour, corners included
 _CLOSED: Final = 0.016  # face heights between the inner lips up to which they may be closed
+_PARTED: Final = 0.035  # from which they are surely open
 _SMILE: Final = 0.04  # face heights between the lips from which whole teeth show
 _REACH: Final = 0.026  # face heights up and down in which the line is searched
 _STEPS: Final = 53
+_DEEPER: Final = 0.12  # face heights in which an open mouth's lower lip is searched
 _STRIP: Final = 0.2  # of the searched height: a strip of teeth is at least this high
 
 
@@ -64,17 +66,43 @@ class MouthLine:
 
 def find_mouth_line(head: Head, rgb: npt.NDArray[np.uint8]) -> MouthLine:
     """The lips' inner edges of a portrait (h, w, 3)."""
-    upper, upper_px = _curve(head, topology.UPPER_LIP[-1])
-    lower, lower_px = _curve(head, topology.LOWER_LIP[-1])
+    upper, upper_px = _curve(head, UPPER_LIP[-1])
+    lower, lower_px = _curve(head, LOWER_LIP[-1])
     u = (upper[:, 0] + lower[:, 0]) / 2
-    if float((lower[:, 1] - upper[:, 1]).max()) > _CLOSED:
-        edge = np.maximum(lower[:, 1], upper[:, 1])
-        return MouthLine(u, upper[:, 1], edge, upper_px, lower_px)
+    gap = float((lower[:, 1] - upper[:, 1]).max())
+    if gap > _PARTED or (gap > _CLOSED and not _only_lips(head, rgb)):
+        down = head.axes[1, :2] * head.size
+        further = _dark_below(rgb, (upper_px + lower_px) / 2, lower_px, down)
+        edge = np.maximum(lower[:, 1], upper[:, 1]) + further
+        return MouthLine(u, upper[:, 1], edge, upper_px, lower_px + further[:, None] * down)
     seam, seam_px = (upper[:, 1] + lower[:, 1]) / 2, (upper_px + lower_px) / 2
     down = head.axes[1, :2] * head.size
     top, bottom = _between_lips(rgb, seam_px, down)
     upper_px, lower_px = (seam_px + offset[:, None] * down for offset in (top, bottom))
     return MouthLine(u, seam + top, seam + bottom, upper_px, lower_px)
+
+
+def _only_lips(head: Head, rgb: npt.NDArray[np.uint8]) -> bool:
+    """Whether what lies between the inner lips looks like lips: no teeth, no dark."""
+    between = _median_lab(head, rgb, UPPER_LIP[-1], LOWER_LIP[-1])
+    lips = [_median_lab(head, rgb, rows[0], rows[-1]) for rows in (UPPER_LIP, LOWER_LIP)]
+    light = between[0] / max(1.0, min(lip[0] for lip in lips))
+    return bool(0.6 < light < 1.05 and between[1] > np.mean([lip[1] for lip in lips]) - 5)
+
+
+def _median_lab(
+    head: Head, rgb: npt.NDArray[np.uint8], above: tuple[int, ...], below: tuple[int, ...]
+) -> F64:
+    """Median L*a*b*, each in 0..255, between two rows of landmarks, without their ends."""
+    outline = np.rint(head.landmarks[[*above[2:-2], *below[-3:1:-1]], :2]).astype(np.int32)
+    x, y, w, h = cv2.boundingRect(outline)
+    x, y = max(x, 0), max(y, 0)
+    cut = rgb[y : y + h, x : x + w]
+    mask = np.zeros(cut.shape[:2], np.uint8)
+    cv2.fillPoly(mask, [outline - (x, y)], 1)
+    if not mask.any():
+        return np.zeros(3)
+    return np.asarray(np.median(cv2.cvtColor(cut, cv2.COLOR_RGB2LAB)[mask > 0], axis=0), np.float64)
 
 
 def _curve(head: Head, row: tuple[int, ...]) -> tuple[F64, F64]:
@@ -88,6 +116,26 @@ def _curve(head: Head, row: tuple[int, ...]) -> tuple[F64, F64]:
     polynomial = np.polynomial.chebyshev.chebfit(at, values, 6, w=weights)
     smooth = np.polynomial.chebyshev.chebval(np.linspace(-1, 1, POINTS), polynomial).T
     return np.asarray(smooth[:, :2]), np.asarray(smooth[:, 2:])
+
+
+def _dark_below(rgb: npt.NDArray[np.uint8], middle: F64, lower_px: F64, down: F64) -> F64:
+    """How far, in face heights (41,), an open mouth's dark goes on below the lower lip's edge.
+
+    Landmarks of a mouth that is wide open stop short of its lip.
+    """
+    offsets = np.linspace(0, _DEEPER, 49)
+    sigma = max(0.6, float(np.linalg.norm(down)) / 200)
+    luma = blurred(np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), np.uint8), sigma)
+    strip = sampled(luma, lower_px[:, None, :] + offsets[None, :, None] * down).astype(np.float64)
+    inside = sampled(luma, middle[None]).astype(np.float64)[0]
+    centre = slice(POINTS // 4, -(POINTS // 4))
+    dark, lip = float(np.median(inside[centre])), float(np.percentile(strip[centre], 80))
+    if dark > 0.7 * lip:
+        return np.zeros(POINTS)
+    light = strip > (dark + lip) / 2
+    found = np.where(light.any(axis=1), offsets[light.argmax(axis=1)], 0.0)
+    arch = 1 - np.linspace(-1, 1, POINTS) ** 2
+    return np.asarray(arch**0.6 * np.median(found[centre]))
 
 
 def _between_lips(rgb: npt.NDArray[np.uint8], line: F64, down: F64) -> tuple[F64, F64]:
