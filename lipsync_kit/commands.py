@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from argparse import Namespace
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -20,15 +21,47 @@ from lipsync_kit.timing import SAMPLE_RATE, clock, parse_rate
 
 
 def prep(options: Namespace, settings: Settings) -> dict[str, Any]:
-    """``lipsync-kit prep``."""
+    """``lipsync-kit prep``: one project, or one per language."""
     chosen = _prep_options(options, settings)
-    inputs = _inputs(options, settings)
-    project = prepare(options.project, inputs, chosen, console.progress())
+    languages = _languages(options.audio or [])
+    shared = _inputs(options, settings)
+    if "" in languages or not languages:
+        inputs = replace(shared, audio=languages.get("", shared.audio))
+        return _prep_one(options.project, inputs, chosen)
+    if shared.audio is not None:
+        raise UsageError("--audio and --audio-url: give one of the two.")
+    made = []
+    for language, audio in languages.items():
+        console.say(f"{language}:")
+        made.append(_prep_one(options.project / language, replace(shared, audio=audio), chosen))
+    return {"project": str(options.project.absolute()), "projects": made}
+
+
+def _languages(given: list[str]) -> dict[str, Path]:
+    """Narrations by language; one without a language stands alone, under ``""``."""
+    found: dict[str, Path] = {}
+    for text in given:
+        match = re.fullmatch(r"([A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8})*)=(.+)", text)
+        language, name = match.groups() if match and not Path(text).exists() else ("", text)
+        if language in found:
+            raise UsageError(f"--audio {text}: given twice.")
+        found[language] = Path(name)
+    if "" in found and len(found) > 1:
+        raise UsageError(
+            "--audio is given more than once without a language.",
+            hint="Name each: --audio fr=fr.wav --audio de=de.wav",
+        )
+    return found
+
+
+def _prep_one(root: Path, inputs: Inputs, chosen: PrepOptions) -> dict[str, Any]:
+    project = prepare(root, inputs, chosen, console.progress())
     _tell_plan(project)
     data = project.model_dump(mode="json", by_alias=True)
+    shown = ("task", "model", "resolution", "fps", "audio", "image", "video")
     return {
-        "project": str(options.project.absolute()),
-        **{name: data[name] for name in ("task", "model", "resolution", "fps", "audio", "image")},
+        "project": str(root.absolute()),
+        **{name: data[name] for name in shown},
         "chunks": data["chunks"],
         "estimate": data["estimate"],
         "findings": data["findings"],
@@ -58,10 +91,10 @@ def _prep_options(options: Namespace, settings: Settings) -> PrepOptions:
 
 def _inputs(options: Namespace, settings: Settings) -> Inputs:
     given: dict[str, Path] = {}
-    for role in ("image", "audio"):
-        path = getattr(options, role)
+    for role in ("image", "audio", "video"):
+        path = None if role == "audio" else getattr(options, role)
         url = getattr(options, f"{role}_url")
-        if path is not None and url is not None:
+        if url is not None and getattr(options, role):
             raise UsageError(f"--{role} and --{role}-url: give one of the two.")
         if url is not None:
             from lipsync_kit.media.fetch import fetch
@@ -76,10 +109,13 @@ def _tell_plan(project: Project) -> None:
     estimate = project.estimate
     console.findings(project.findings)
     length = clock(project.audio.samples / SAMPLE_RATE)
-    console.say(
-        f"{length} of sound, {estimate.chunks} chunks, {estimate.seams} seams: "
-        f"{estimate.billed_seconds} s billed, about ${estimate.usd:.2f} with {project.model}"
-    )
+    pieces = f"{_some(estimate.chunks, 'chunk')}, {_some(estimate.seams, 'seam')}"
+    money = f"{estimate.billed_seconds} s billed, about ${estimate.usd:.2f}"
+    console.say(f"{length}, {pieces}: {money} with {project.model}")
+
+
+def _some(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def render(options: Namespace, settings: Settings) -> dict[str, Any]:

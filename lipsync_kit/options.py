@@ -135,19 +135,29 @@ def _prep(parser: Parser) -> None:
     _project(parser)
     add = parser.add_argument
     add("--image", metavar="FILE", type=path, help="portrait")
-    add("--audio", metavar="FILE", type=path, help="narration; a video's sound will do")
-    add("--image-url", metavar="URL", help="portrait, downloaded first")
-    add("--audio-url", metavar="URL", help="narration, downloaded first")
+    add(
+        "--audio",
+        metavar="FILE",
+        action="append",
+        help="narration, or the new speech of a dub; a video's sound will do. Again as "
+        "fr=fr.wav de=de.wav, it makes one project per language",
+    )
+    add("--video", metavar="FILE", type=path, help="driving video, or the video to dub")
+    for role in ("image", "audio", "video"):
+        add(f"--{role}-url", metavar="URL", help=f"{role} by URL, downloaded first")
     add("--allow-private", action="store_true", help="let a URL name a private address")
     add("--model", "-m", metavar="ID", help="model of the catalogue (see `models`)")
     add("--prompt", "-p", metavar="TEXT", help="a direction for models that take one")
     add("--resolution", choices=("1080p", "720p"), help="1080p (default) or 720p")
     add("--turbo", action="store_true", default=None, help="faster, rougher; for trials")
-    add("--fps", metavar="R", help="25 (default), 30, 30000/1001 or 24000/1001")
+    add("--no-trim", dest="trim", action="store_false", default=None, help="motion: keep 1st s")
+    add("--no-sound", dest="sound", action="store_false", default=None, help="motion: silent film")
+    add("--fps", metavar="R", help="25 (talk) or the video's; 30, 30000/1001, 24000/1001")
     add("--denoise", choices=("auto", "off", "on"), help="auto (default), off or on")
     add("--lufs", metavar="N", type=loudness, help="loudness target, -16 by default")
     add("--max-chunk", metavar="SECONDS", type=seconds, help="longest piece, within the model's")
     add("--skip-silence", metavar="SECONDS", type=seconds, help="do not send longer silences")
+    add("--fit", choices=("freeze", "loop", "bounce", "cut"), help="dub: a video that is short")
     add("--background", metavar="COLOUR", type=colour, help="behind transparency, #808080")
 
 

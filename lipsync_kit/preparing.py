@@ -17,8 +17,13 @@ from lipsync_kit.store import digest_file
 from lipsync_kit.timing import SAMPLE_RATE, clock
 
 if TYPE_CHECKING:
-    from lipsync_kit.preflight.audio import Narration, SoundOptions
+    from lipsync_kit.preflight.task import Prepared
 
+TASKS: dict[frozenset[str], Task] = {
+    frozenset({"image", "audio"}): "talk",
+    frozenset({"image", "video"}): "motion",
+    frozenset({"video", "audio"}): "dub",
+}
 LOCK_WAIT = 600.0
 LONG_NARRATION = 10 * 60 * SAMPLE_RATE
 """From this length on, 720p is what users are advised to take."""
@@ -33,11 +38,13 @@ class PrepOptions:
     resolution: Literal["1080p", "720p"] = "1080p"
     turbo: bool = False
     trim: bool = True
+    sound: bool = True
     fps: Fraction | None = None
     denoise: Literal["auto", "off", "on"] = "auto"
     lufs: float = -16.0
     max_chunk: Fraction | None = None
     skip_silence: Fraction | None = None
+    fit: Literal["freeze", "loop", "bounce", "cut"] = "freeze"
     background: str = "#808080"
 
 
@@ -56,12 +63,14 @@ class Inputs:
         Raises :class:`~lipsync_kit.errors.UsageError` when they make none.
         """
         given = {name for name, path in vars(self).items() if path is not None}
-        if given == {"image", "audio"}:
-            return "talk"
+        for inputs, task in TASKS.items():
+            if given == inputs:
+                return task
         named = ", ".join(f"--{name}" for name in sorted(given)) or "none"
         raise UsageError(
             f"These inputs make no task: {named}.",
-            hint="Give --image and --audio for a talking video.",
+            hint="Give --image and --audio for a talking video, --image and --video for motion, "
+            "--video and --audio to dub.",
         )
 
     def files(self) -> dict[str, Path]:
@@ -88,7 +97,7 @@ def prep(
         check_file(path, role)
     _make_folder(root)
     with locked(root, LOCK_WAIT, progress):
-        return _prep_talk(Layout(root), inputs, chosen, model, progress or Silent())
+        return _plan(Layout(root), inputs, chosen, model, progress or Silent())
 
 
 def _make_folder(root: Path) -> None:
@@ -104,60 +113,35 @@ def _make_folder(root: Path) -> None:
         ) from error
 
 
-def _prep_talk(
+def _plan(
     layout: Layout, inputs: Inputs, options: PrepOptions, model: Model, progress: Progress
 ) -> Project:
-    from lipsync_kit.preflight.audio import prepare_narration
-    from lipsync_kit.preflight.image import prepare_portrait
+    from lipsync_kit.preflight.task import Preparation
 
-    assert inputs.image is not None
-    assert inputs.audio is not None
-    fps = options.fps or Fraction(25)
-    portrait = prepare_portrait(
-        inputs.image,
-        layout=layout,
-        limits=model.image,
-        background=options.background,
-        progress=progress,
-    )
-    narration = prepare_narration(
-        inputs.audio,
-        layout=layout,
-        fps=fps,
-        model=model,
-        options=_sound_options(options),
-        progress=progress,
-    )
-    advice = _advice(narration, options, model)
+    preparation = Preparation(layout, inputs, options, model, progress)
+    work = {"talk": preparation.talk, "motion": preparation.motion, "dub": preparation.dub}
+    task = inputs.task
+    made = work[task]()
     project = Project(
-        task="talk",
+        task=task,
         model=model.id,
         resolution=options.resolution,
-        fps=fps,
+        fps=made.fps,
         prompt=options.prompt,
         turbo=options.turbo,
+        trim=options.trim,
+        sound=options.sound,
         inputs=_sources(inputs),
-        audio=narration.audio,
-        image=portrait.image,
-        chunks=narration.chunks,
-        estimate=narration.estimate,
-        findings=(*portrait.findings, *narration.findings, *advice),
+        audio=made.audio,
+        image=made.image,
+        video=made.video,
+        chunks=made.chunks,
+        estimate=made.estimate,
+        findings=(*made.findings, *_advice(made, options, model)),
         options=_remembered(options),
     )
     save(layout.root, project)
     return project
-
-
-def _sound_options(options: PrepOptions) -> SoundOptions:
-    from lipsync_kit.preflight.audio import SoundOptions
-
-    return SoundOptions(
-        resolution=options.resolution,
-        lufs=options.lufs,
-        max_chunk=options.max_chunk,
-        denoise=options.denoise,
-        skip_silence=options.skip_silence,
-    )
 
 
 def _sources(inputs: Inputs) -> dict[str, Source]:
@@ -173,15 +157,16 @@ def _remembered(options: PrepOptions) -> dict[str, Any]:
     return {
         "denoise": options.denoise,
         "lufs": options.lufs,
+        "fit": options.fit,
         "background": options.background,
         **{name: None if value is None else str(value) for name, value in seconds.items()},
     }
 
 
-def _advice(narration: Narration, options: PrepOptions, model: Model) -> tuple[Finding, ...]:
+def _advice(made: Prepared, options: PrepOptions, model: Model) -> tuple[Finding, ...]:
     """What users are advised about resolution and turbo, where it applies."""
     found = []
-    samples = narration.audio.samples
+    samples = made.audio.samples
     other = model.resolutions.get("720p")
     if options.resolution == "1080p" and samples > LONG_NARRATION and other is not None:
         found.append(
@@ -189,9 +174,9 @@ def _advice(narration: Narration, options: PrepOptions, model: Model) -> tuple[F
                 code="long_at_1080p",
                 severity="info",
                 message=f"{clock(samples / SAMPLE_RATE)} at 1080p make "
-                f"{len(narration.chunks)} chunks; 720p takes longer pieces, so fewer seams.",
+                f"{len(made.chunks)} chunks; 720p takes longer pieces, so fewer seams.",
                 hint="For long content add --resolution 720p.",
-                data={"chunks": len(narration.chunks)},
+                data={"chunks": len(made.chunks)},
             )
         )
     if options.turbo:

@@ -127,17 +127,20 @@ def check_files(layout: Layout, project: Project) -> None:
         if name is not None and not (layout.root / name).is_file():
             raise InputError(f"{layout.root / name}: missing.", code="project_file", hint=again)
     for chunk in project.chunks:
-        if chunk.path is None:
-            continue
-        path = layout.root / chunk.path
-        if not path.is_file():
-            raise InputError(f"{path}: missing.", code="project_file", hint=again)
-        if chunk.sha256 is not None and digest_file(path) != chunk.sha256:
-            raise InputError(
-                f"{path}: not what was planned (chunk {chunk.index} has changed since prep).",
-                code="project_file",
-                hint=again,
-            )
+        for name, digest in ((chunk.path, chunk.sha256), (chunk.video, chunk.video_sha256)):
+            if name is not None:
+                _check_sent(layout.root / name, digest, chunk.index, again)
+
+
+def _check_sent(path: Path, digest: str | None, index: int, again: str) -> None:
+    if not path.is_file():
+        raise InputError(f"{path}: missing.", code="project_file", hint=again)
+    if digest is not None and digest_file(path) != digest:
+        raise InputError(
+            f"{path}: not what was planned (chunk {index} has changed since prep).",
+            code="project_file",
+            hint=again,
+        )
 
 
 def clip_requests(layout: Layout, project: Project) -> list[ClipRequest]:
@@ -167,6 +170,11 @@ def _budget(chunk: Chunk, fps: Fraction) -> int:
 def _preview(layout: Layout, project: Project, options: RenderOptions, progress: Progress) -> Clips:
     from lipsync_kit.local import local_clips
 
+    if project.task != "talk":
+        raise UsageError(
+            f"The preview engine makes talking portraits; this project is {project.task}.",
+            hint="Render it with --engine fal.",
+        )
     made = local_clips(
         layout,
         project,

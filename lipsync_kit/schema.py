@@ -91,7 +91,8 @@ class Chunk(Record):
 
     ``start``/``end``: the tile, in samples of the master. ``sent_start``/``sent_end``: what is
     sent, the same unless the cut needed handles. ``cut`` and ``pause_ms`` say what the
-    chunk's end is. ``sha256`` is the digest of the file that is sent.
+    chunk's end is. ``path`` is the file that is sent and ``sha256`` its digest; dubbing sends
+    ``video`` with it.
     """
 
     index: int
@@ -104,6 +105,8 @@ class Chunk(Record):
     cut: Cut = "pause"
     pause_ms: int = 0
     sha256: str | None = None
+    video: str | None = None
+    video_sha256: str | None = None
     reason: str = ""
 
 
