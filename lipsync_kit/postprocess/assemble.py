@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from itertools import chain, islice, repeat
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lipsync_kit.errors import InputError
 from lipsync_kit.media.x264 import Encoding, Piece, encode
 from lipsync_kit.postprocess.conform import Look, conformed, decoded, sources
+from lipsync_kit.postprocess.seams import NEIGHBOURS, Join, Still
 from lipsync_kit.postprocess.splice import Copied, Part
 from lipsync_kit.postprocess.survey import CopyRange, Survey, copy_range
 from lipsync_kit.postprocess.tile import ClipFacts, Tile, Way
@@ -18,11 +20,14 @@ from lipsync_kit.postprocess.tile import ClipFacts, Tile, Way
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
 
-PATCH = Encoding(preset="veryfast", crf=16, bframes=0)
-"""How the few frames at a join are encoded."""
+PATCH = Encoding(preset="fast", crf=12, bframes=0)
+"""How the few frames at a join are encoded: so well that the encoder makes no step there."""
 
 WHOLE = Encoding(preset="veryfast", crf=17, bframes=2, keyint=50)
 """How whole clips are encoded."""
+
+HEAD = NEIGHBOURS + 1
+"""Frames of a tile's beginning that the seam before it looks at."""
 
 
 @dataclass(frozen=True)
@@ -30,19 +35,30 @@ class Cutting:
     """What a tile takes from its clip, in the clip's frames on the film's grid.
 
     ``first``/``end``: frames shown; ``held``: repeats of the last; ``trimmed``: frames left
-    off the end beyond the handle; ``copied``: the packets to copy, ``None`` to encode all.
+    off the end beyond the handle. ``copying``: whether packets may be copied.
     """
 
     first: int
     end: int
     held: int
     trimmed: int
-    copied: CopyRange | None
+    copying: bool
 
     @property
     def frames(self) -> int:
-        """The tile's budget."""
+        """Frames taken, held ones counted."""
         return self.end - self.first + self.held
+
+    def shortened(self, frames: int) -> Cutting:
+        """The same without its last frames, held ones first."""
+        held = max(0, self.held - frames)
+        return replace(self, held=held, end=self.end - max(0, frames - self.held))
+
+    def run(self, clip: Survey) -> CopyRange | None:
+        """The packets to copy; ``None`` when every frame is to be encoded."""
+        if not self.copying:
+            return None
+        return copy_range(clip.display, clip.keys, self.first, self.end)
 
 
 def cut_out(tile: Tile, budget: int, clip: Survey, look: Look, *, copying: bool) -> Cutting:
@@ -60,23 +76,8 @@ def cut_out(tile: Tile, budget: int, clip: Survey, look: Look, *, copying: bool)
         end=end,
         held=tile.lead + budget - end,
         trimmed=max(0, available - tile.lead - budget - tile.tail),
-        copied=copy_range(clip.display, clip.keys, tile.lead, end) if copying else None,
+        copying=copying,
     )
-
-
-@dataclass(frozen=True)
-class Bench:
-    """Where and how pieces are encoded: a folder for them, the film's look, the encoding."""
-
-    folder: Path
-    look: Look
-    whole: Encoding = WHOLE
-
-    def piece(self, name: str, frames: Iterator[VideoFrame], how: Encoding) -> Piece:
-        """Encode frames to a piece of this name."""
-        look = self.look
-        path = self.folder / name
-        return encode(frames, path, width=look.width, height=look.height, fps=look.fps, how=how)
 
 
 def shown_frames(
@@ -88,6 +89,135 @@ def shown_frames(
     return conformed(clip, look, sources(clip, look.fps)[first:end])
 
 
+@dataclass(frozen=True)
+class Bench:
+    """Where and how pieces are encoded: a folder for them, the film's look, the encoding."""
+
+    folder: Path
+    look: Look
+    whole: Encoding = WHOLE
+
+    def piece(self, name: str, frames: Iterable[VideoFrame], how: Encoding) -> Piece:
+        """Encode frames to a piece of this name."""
+        look = self.look
+        path = self.folder / name
+        return encode(frames, path, width=look.width, height=look.height, fps=look.fps, how=how)
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a tile ends.
+
+    ``join`` decides from the tile's last frames, of which it wants ``window``, and from how
+    many of them are held.
+    """
+
+    window: int
+    join: Callable[[Sequence[Still], int], Join]
+
+
+@dataclass(frozen=True)
+class Assembled:
+    """A tile's parts in the order in which they are shown, and the join after it."""
+
+    parts: tuple[Part, ...]
+    join: Join | None = None
+
+
+def assemble(
+    index: int, clip: Survey, cutting: Cutting, bench: Bench, ending: Ending | None
+) -> Assembled:
+    """Make a tile's picture. ``ending``: ``None`` for the film's last tile."""
+    if cutting.run(clip) is None:
+        return _encoded(index, clip, cutting, bench, ending)
+    return _copied(index, clip, cutting, bench, ending)
+
+
+def _encoded(
+    index: int, clip: Survey, cutting: Cutting, bench: Bench, ending: Ending | None
+) -> Assembled:
+    frames = shown_frames(clip, bench.look, cutting.first, cutting.end, copying=False)
+    held = _with_hold(frames, cutting.held)
+    finish = _Finish(ending, cutting.held)
+    piece = bench.piece(f"{index:04d}", finish.end(held), bench.whole)
+    return Assembled((piece,), finish.join)
+
+
+class _Finish:
+    """Lets frames through, and the last of them only once the join is chosen."""
+
+    def __init__(self, ending: Ending | None, held: int) -> None:
+        self._ending = ending
+        self._held = held
+        self.join: Join | None = None
+
+    def end(self, frames: Iterator[VideoFrame]) -> Iterator[VideoFrame]:
+        if self._ending is None:
+            yield from frames
+            return
+        last: deque[VideoFrame] = deque()
+        for frame in frames:
+            last.append(frame)
+            if len(last) > self._ending.window:
+                yield last.popleft()
+        stills = [Still.of(frame) for frame in last]
+        self.join = self._ending.join(stills, min(self._held, len(stills)))
+        for _ in self.join.blended:
+            last.pop()
+        yield from last
+        yield from (still.frame() for still in self.join.blended)
+
+
+def _copied(
+    index: int, clip: Survey, cutting: Cutting, bench: Bench, ending: Ending | None
+) -> Assembled:
+    window: dict[int, VideoFrame] = {}
+    join = None
+    if ending is not None:
+        start = max(cutting.first, cutting.end - ending.window)
+        window = dict(decoded(clip, start, cutting.end))
+        held = min(cutting.held, ending.window)
+        last = [Still.of(frame) for frame in _with_hold(iter(window.values()), held)]
+        join = ending.join(last[-ending.window :], held)
+    blended = join.blended if join else ()
+    kept = cutting.shortened(len(blended))
+    run = kept.run(clip)
+    if run is None:
+        return _encoded(index, clip, cutting, bench, ending)
+    parts: list[Part] = []
+    if run.frame > kept.first:
+        head = _decoded_frames(clip, kept.first, run.frame)
+        parts.append(bench.piece(f"{index:04d}-head", head, PATCH))
+    parts.append(Copied(clip, run))
+    if kept.end > run.end or kept.held or blended:
+        tail = chain(_tail(clip, kept, run, window), (still.frame() for still in blended))
+        parts.append(bench.piece(f"{index:04d}-tail", tail, PATCH))
+    return Assembled(tuple(parts), join)
+
+
+def _tail(
+    clip: Survey, kept: Cutting, run: CopyRange, known: Mapping[int, VideoFrame]
+) -> Iterator[VideoFrame]:
+    """The frames after the copied packets: the clip's own, then its last one held.
+
+    ``known``: frames at the clip's end that are decoded already, by their places.
+    """
+    own = range(run.end, kept.end)
+    missing = [place for place in own if place not in known]
+    if missing:
+        yield from _decoded_frames(clip, missing[0], missing[-1] + 1)
+    yield from (known[place] for place in own if place in known)
+    if kept.held:
+        last = known.get(kept.end - 1)
+        if last is None:
+            last = next(_decoded_frames(clip, kept.end - 1, kept.end))
+        yield from repeat(last, kept.held)
+
+
+def _decoded_frames(clip: Survey, first: int, end: int) -> Iterator[VideoFrame]:
+    return (frame for _, frame in decoded(clip, first, end))
+
+
 def _with_hold(frames: Iterator[VideoFrame], held: int) -> Iterator[VideoFrame]:
     last = None
     for last in frames:
@@ -96,51 +226,19 @@ def _with_hold(frames: Iterator[VideoFrame], held: int) -> Iterator[VideoFrame]:
         yield from repeat(last, held)
 
 
-def assemble(
-    index: int, clip: Survey, cutting: Cutting, blended: Sequence[VideoFrame], bench: Bench
-) -> list[Part]:
-    """Make the parts of a tile's picture, in the order in which they are shown.
-
-    ``blended``: frames of the seam that follow what the tile takes from its clip.
-    """
-    run = cutting.copied
-    if run is None:
-        frames = shown_frames(clip, bench.look, cutting.first, cutting.end, copying=False)
-        whole = chain(_with_hold(frames, cutting.held), blended)
-        return [bench.piece(f"{index:04d}", whole, bench.whole)]
-    parts: list[Part] = []
-    if run.frame > cutting.first:
-        frames = shown_frames(clip, bench.look, cutting.first, run.frame, copying=True)
-        parts.append(bench.piece(f"{index:04d}-head", frames, PATCH))
-    parts.append(Copied(clip, run))
-    tail = chain(_tail(clip, cutting, run, bench.look), blended)
-    if cutting.end > run.end or cutting.held or blended:
-        parts.append(bench.piece(f"{index:04d}-tail", tail, PATCH))
-    return parts
-
-
-def _tail(clip: Survey, cutting: Cutting, run: CopyRange, look: Look) -> Iterator[VideoFrame]:
-    """The frames after the copied packets: the clip's own, then its last one held."""
-    if cutting.end == run.end and not cutting.held:
-        return
-    first = min(run.end, cutting.end - 1)
-    frames = shown_frames(clip, look, first, cutting.end, copying=True)
-    with_hold = _with_hold(frames, cutting.held)
-    yield from islice(with_hold, 1 if first < run.end else 0, None)
-
-
-def facts_of(index: int, cutting: Cutting, parts: Sequence[Part], blended: int) -> ClipFacts:
-    """What became of the clip. The reason is the coordinator's to add."""
+def facts_of(index: int, cutting: Cutting, assembled: Assembled, reason: str) -> ClipFacts:
+    """What became of the clip. ``reason``: why it was not copied, or empty."""
+    parts = assembled.parts
     copied = sum(part.range.count for part in parts if isinstance(part, Copied))
-    total = cutting.frames + blended
-    way: Way = "copied" if copied == total else "spliced" if copied else "conformed"
+    way: Way = "copied" if copied == cutting.frames else "spliced" if copied else "conformed"
     return ClipFacts(
         index=index,
         way=way,
-        frames=total,
+        frames=cutting.frames,
         copied=copied,
-        encoded=total - copied,
+        encoded=cutting.frames - copied,
         held=cutting.held,
-        blended=blended,
+        blended=len(assembled.join.blended) if assembled.join else 0,
         trimmed=cutting.trimmed,
+        reason=reason,
     )

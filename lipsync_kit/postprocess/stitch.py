@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -17,21 +17,28 @@ from typing import TYPE_CHECKING
 from lipsync_kit.errors import InputError
 from lipsync_kit.media.h264 import build_avcc
 from lipsync_kit.postprocess.assemble import (
+    HEAD,
     WHOLE,
+    Assembled,
     Bench,
+    Cutting,
+    Ending,
     assemble,
     cut_out,
     facts_of,
+    shown_frames,
 )
 from lipsync_kit.postprocess.conform import Look
 from lipsync_kit.postprocess.findings import clip_findings, film_findings
 from lipsync_kit.postprocess.mux import PictureTrack, mux
+from lipsync_kit.postprocess.seams import NEIGHBOURS, Join, Still, join
 from lipsync_kit.postprocess.sound import encode_sound, master_samples
 from lipsync_kit.postprocess.splice import Part, copyable_sets, share, spliced, tagged
 from lipsync_kit.postprocess.survey import Survey, on_grid, survey
-from lipsync_kit.postprocess.tile import ClipFacts, Stitched, StitchOptions, Tile
+from lipsync_kit.postprocess.tile import ClipFacts, Seam, Stitched, StitchOptions, Tile
 from lipsync_kit.progress import Progress
 from lipsync_kit.store import atomic
+from lipsync_kit.timing import SAMPLE_RATE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,11 +51,28 @@ class _Film:
     tiles: Sequence[Tile]
     clips: Sequence[Survey]
     obstacles: Sequence[str]
+    cuttings: Sequence[Cutting]
     look: Look
     options: StitchOptions
 
-    def budget(self, index: int) -> int:
-        return self.tiles[index].frames(self.look.fps)
+
+@dataclass(frozen=True)
+class _Made:
+    """A tile's picture, what became of its clip, and the seam after it."""
+
+    parts: Sequence[Part]
+    facts: ClipFacts
+    seam: Seam | None
+
+
+MOST_BLENDED = 12
+"""Frames that a blend takes at most."""
+
+LEAST_BLENDED = 5
+"""Frames that a blend may take where there is no pause."""
+
+BEFORE_PAUSE = 3
+"""Frames before a pause that a blend may take too: lips are closing there already."""
 
 
 def stitch(
@@ -75,17 +99,18 @@ def stitch(
         sound = _start_sound(master, folder, aside)
         film = _look_at(tiles, fps, options, progress)
         made = _make_parts(film, folder, progress)
-        parts = [part for tile_parts, _ in made for part in tile_parts]
+        parts = [part for tile in made for part in tile.parts]
         header = share(parts)
         delay = max((part.delay for part in parts), default=0)
         track = PictureTrack(build_avcc(header.sets), film.look, delay)
-        frames = sum(film.budget(index) for index in range(len(tiles)))
+        frames = sum(cutting.frames for cutting in film.cuttings)
         encoded = sound.result() if sound is not None else None
         with atomic(out) as temporary, progress.task("stitch", frames, "frames") as task:
             mux(spliced(parts, header), track, encoded, temporary, task)
-    facts = tuple(fact for _, fact in made)
+    facts = tuple(tile.facts for tile in made)
+    seams = tuple(tile.seam for tile in made if tile.seam is not None)
     findings = [*film_findings(film.clips, fps), *clip_findings(facts, fps)]
-    return Stitched(out, frames, facts, (), len(header.sets), tuple(findings))
+    return Stitched(out, frames, facts, seams, len(header.sets), tuple(findings))
 
 
 def _check_tiles(tiles: Sequence[Tile], master: Path | None) -> None:
@@ -140,7 +165,11 @@ def _look_at(
     for index, clip in enumerate(surveys):
         if not obstacles[index] and tagged(clip) not in alike:
             obstacles[index] = "its encoder settings are one kind too many"
-    return _Film(tiles, surveys, obstacles, look, options)
+    cuttings = [
+        cut_out(tile, tile.frames(fps), clip, look, copying=not why)
+        for tile, clip, why in zip(tiles, surveys, obstacles, strict=True)
+    ]
+    return _Film(tiles, surveys, obstacles, cuttings, look, options)
 
 
 def _majority_size(clips: Sequence[Survey]) -> tuple[int, int]:
@@ -166,44 +195,72 @@ def _obstacle(clip: Survey, look: Look, options: StitchOptions) -> str:
     return ""
 
 
-def _make_parts(
-    film: _Film, folder: Path, progress: Progress
-) -> list[tuple[list[Part], ClipFacts]]:
+def _make_parts(film: _Film, folder: Path, progress: Progress) -> list[_Made]:
     jobs = max(1, film.options.jobs)
     threads = max(1, (os.cpu_count() or 1) // jobs)
     bench = Bench(folder, film.look, replace(WHOLE, threads=threads))
-
-    def make(index: int) -> tuple[list[Part], ClipFacts]:
-        return _make_tile(film, index, bench)
-
-    with progress.task("clips", len(film.tiles), "clips") as task:
-        return _in_order(make, len(film.tiles), jobs, task.advance)
-
-
-def _in_order(
-    make: Callable[[int], tuple[list[Part], ClipFacts]],
-    count: int,
-    jobs: int,
-    advance: Callable[[], None],
-) -> list[tuple[list[Part], ClipFacts]]:
     made = []
-    with ThreadPoolExecutor(jobs, "clip") as pool:
-        work = [pool.submit(make, index) for index in range(count)]
+    with (
+        progress.task("clips", len(film.tiles), "clips") as task,
+        ThreadPoolExecutor(jobs, "clip") as pool,
+    ):
+        work = [pool.submit(_make_tile, film, index, bench) for index in range(len(film.tiles))]
         try:
             for future in work:
                 made.append(future.result())
-                advance()
+                task.advance()
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     return made
 
 
-def _make_tile(film: _Film, index: int, bench: Bench) -> tuple[list[Part], ClipFacts]:
-    tile, clip, budget = film.tiles[index], film.clips[index], film.budget(index)
-    why = film.obstacles[index]
-    cutting = cut_out(tile, budget, clip, film.look, copying=not why)
-    if not budget:
-        return [], facts_of(index, cutting, [], 0)
-    parts = assemble(index, clip, cutting, [], bench)
-    return parts, replace(facts_of(index, cutting, parts, 0), reason=why)
+def _make_tile(film: _Film, index: int, bench: Bench) -> _Made:
+    cutting = film.cuttings[index]
+    if not cutting.frames:
+        return _Made((), facts_of(index, cutting, Assembled(()), film.obstacles[index]), None)
+    ending = _ending(film, index)
+    assembled = assemble(index, film.clips[index], cutting, bench, ending)
+    facts = facts_of(index, cutting, assembled, film.obstacles[index])
+    return _Made(assembled.parts, facts, _seam(film, index, assembled.join))
+
+
+def _ending(film: _Film, index: int) -> Ending | None:
+    """How a tile goes over into the next one that has frames, if there is one."""
+    later = range(index + 1, len(film.tiles))
+    following = next((other for other in later if film.cuttings[other].frames), None)
+    if following is None:
+        return None
+    clip, cutting, look = film.clips[following], film.cuttings[following], film.look
+    most = _most_blended(film, index)
+
+    def choose(before: Sequence[Still], held: int) -> Join:
+        end = min(cutting.end, cutting.first + HEAD)
+        head = shown_frames(clip, look, cutting.first, end, copying=cutting.copying)
+        after = [Still.of(frame) for frame in head]
+        return join(before, after, film.options.seams, most, held)
+
+    return Ending(most + NEIGHBOURS + 1, choose)
+
+
+def _most_blended(film: _Film, index: int) -> int:
+    """Frames that a blend may take at a tile's end: those in the pause and a little before."""
+    if film.options.seams == "cut":
+        return 0
+    silent = int(film.tiles[index].pause * film.look.fps / SAMPLE_RATE)
+    fitting = min(MOST_BLENDED, max(LEAST_BLENDED, silent + BEFORE_PAUSE))
+    return max(0, min(fitting, film.cuttings[index].frames - 1))
+
+
+def _seam(film: _Film, index: int, made: Join | None) -> Seam | None:
+    if made is None:
+        return None
+    return Seam(
+        index=index,
+        frame=film.tiles[index + 1].first_frame(film.look.fps),
+        kind=made.kind,
+        frames=len(made.blended),
+        hard=round(made.hard, 3),
+        score=round(made.score, 3),
+        sharpness=round(made.sharpness, 3),
+    )

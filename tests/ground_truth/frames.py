@@ -6,7 +6,7 @@ checksum; white is 1. Below it something moves, so that encoders have work to do
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
@@ -88,6 +88,11 @@ class Make:
 
 def make_clip(path: Path, clip: int, count: int, make: Make = Make()) -> Path:
     """Encode a numbered clip with the ffmpeg that the project uses."""
+    return encode(path, numbered(clip, count, make.width, make.height), count, make)
+
+
+def encode(path: Path, frames: Iterable[Plane], count: int, make: Make) -> Path:
+    """Encode ``count`` I420 frames, shape (height * 3 / 2, width), as told."""
     import subprocess
 
     from lipsync_kit.media.ffmpeg import find_ffmpeg
@@ -100,10 +105,10 @@ def make_clip(path: Path, clip: int, count: int, make: Make = Make()) -> Path:
         command += ["-f", "lavfi", "-i", f"sine=f=300:r=44100:d={seconds + 0.31}", "-c:a", "aac"]
     if make.filters:
         command += ["-vf", make.filters]
-    command += [*make.output, "-pix_fmt", "yuv420p", *make.movie, str(path)]
+    command += ["-pix_fmt", "yuv420p", *make.output, *make.movie, str(path)]
     process = subprocess.Popen(command, stdin=subprocess.PIPE)
     assert process.stdin is not None
-    for frame in numbered(clip, count, make.width, make.height):
+    for frame in frames:
         process.stdin.write(frame.tobytes())
     process.stdin.close()
     if process.wait():
