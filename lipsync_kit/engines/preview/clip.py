@@ -2,35 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Final
 
-import av
-import cv2
 import numpy as np
 import numpy.typing as npt
-from av.video.stream import VideoStream
 
 from lipsync_kit.engines.preview.camera import Camera
+from lipsync_kit.engines.preview.encoding import Draw, encode, one_thread
 from lipsync_kit.engines.preview.motion import Motion
 from lipsync_kit.engines.preview.plate import Plate, read_plate
+from lipsync_kit.engines.preview.pose import Pose
 from lipsync_kit.engines.preview.speech import MouthTrack
 from lipsync_kit.engines.preview.talk import Talker
 from lipsync_kit.face import Face, find_faces
 from lipsync_kit.store import atomic
 
 U8 = npt.NDArray[np.uint8]
-Draw = Callable[[U8, U8], None]
-
-_PRESET: Final = "veryfast"
-_CRF: Final = "18"
-_THREADS: Final = 2  # fixed: the number of threads shows in the bits
-_KEY_SECONDS: Final = 4
 
 
 @dataclass(frozen=True)
@@ -55,8 +46,9 @@ def render_clip(job: ClipJob) -> None:
     appears whole. Raises :class:`~lipsync_kit.errors.InputError` for an unreadable picture.
     """
     plate, talker = _portrait(job.image, job.image.stat().st_mtime_ns, job.resolution)
-    with _one_thread(), atomic(job.dest) as temporary:
-        _encode(temporary, plate, job.fps, _drawings(job, plate, talker))
+    with one_thread(), atomic(job.dest) as temporary:
+        size = plate.width, plate.height
+        encode(temporary, size, job.fps, _drawings(job, plate, talker))
 
 
 def has_face(image: Path, resolution: str) -> bool:
@@ -88,59 +80,10 @@ def _drawings(job: ClipJob, plate: Plate, talker: Talker | None) -> Iterator[Dra
             yield partial(camera.draw, frame)
         return
     motion = Motion(MouthTrack.load(job.track), job.fps, job.seed)
-    for pose in motion.poses(job.first_frame, job.frames):
-        yield partial(talker.draw, pose)
+    for place, pose in enumerate(motion.poses(job.first_frame, job.frames)):
+        yield partial(_onto_portrait if place == 0 else Talker.draw, talker, pose)
 
 
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    # The pictures are small and clips run side by side: more threads only cost.
-    before = cv2.getNumThreads()
-    cv2.setNumThreads(1)
-    try:
-        yield
-    finally:
-        cv2.setNumThreads(before)
-
-
-def _encode(path: Path, plate: Plate, fps: Fraction, drawings: Iterator[Draw]) -> None:
-    options = {"movflags": "+faststart"}
-    with av.open(f"file:{path}", "w", format="mp4", options=options) as container:
-        stream = _stream(container.add_stream("libx264", rate=fps), plate, fps)
-        frame = av.VideoFrame(plate.width, plate.height, "nv12")
-        luma, chroma = _planes(frame)
-        luma[:], chroma[:] = plate.luma, plate.chroma
-        frame.time_base = 1 / fps
-        for place, draw in enumerate(drawings):
-            draw(luma, chroma)
-            frame.pts = place
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
-
-
-def _stream(stream: VideoStream, plate: Plate, fps: Fraction) -> VideoStream:
-    context = stream.codec_context
-    context.width, context.height, context.pix_fmt = plate.width, plate.height, "nv12"
-    context.time_base = 1 / fps
-    context.colorspace = context.color_primaries = context.color_trc = 1  # BT.709
-    context.color_range = 1  # limited
-    keys = round(_KEY_SECONDS * fps)
-    context.options = {
-        "preset": _PRESET,
-        "crf": _CRF,
-        "x264-params": f"threads={_THREADS}:bframes=0:keyint={keys}:scenecut=0:open-gop=0"
-        ":stitchable=1",
-    }
-    return stream
-
-
-def _planes(frame: av.VideoFrame) -> tuple[U8, U8]:
-    """The frame's own luma (h, w) and chroma (h/2, w/2, 2), to be written to."""
-    luma, chroma = (
-        np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
-        for plane in frame.planes
-    )
-    half = chroma[: frame.height // 2, : frame.width].reshape(
-        frame.height // 2, frame.width // 2, 2
-    )
-    return luma[: frame.height, : frame.width], half
+def _onto_portrait(talker: Talker, pose: Pose, luma: U8, chroma: U8) -> None:
+    luma[:], chroma[:] = talker.plate.luma, talker.plate.chroma
+    talker.draw(pose, luma, chroma)
