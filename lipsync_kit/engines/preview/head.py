@@ -7,6 +7,7 @@ to the chin). Expressions are described there, and so look right on turned and t
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -23,6 +24,16 @@ _PAIRS: Final = ((33, 263), (61, 291), (127, 356), (234, 454), (132, 361), (70, 
 _EARS: Final = (127, 356, 234, 454)
 
 
+def axes_of(points: F64 | Mapping[int, F64]) -> tuple[F64, float]:
+    """A head's axes (right, down, away; rows) and its height, from landmarks in 3D."""
+    right = np.mean([points[b] - points[a] for a, b in _PAIRS], axis=0)
+    right /= np.linalg.norm(right)
+    midline = points[topology.CHIN] - points[topology.FOREHEAD]
+    down = midline - (midline @ right) * right
+    down /= np.linalg.norm(down)
+    return np.stack([right, down, np.cross(right, down)]), float(np.linalg.norm(midline))
+
+
 @dataclass(frozen=True, eq=False)
 class Head:
     """A posed head. Points in the picture are in pixels, frontal ones in face heights."""
@@ -36,14 +47,8 @@ class Head:
     def of(cls, face: Face) -> Head:
         """The pose from the landmarks: mean of left-right pairs, then the midline."""
         points = face.landmarks.astype(np.float64)
-        right = np.mean([points[b] - points[a] for a, b in _PAIRS], axis=0)
-        right /= np.linalg.norm(right)
-        midline = points[topology.CHIN] - points[topology.FOREHEAD]
-        down = midline - (midline @ right) * right
-        down /= np.linalg.norm(down)
-        axes = np.stack([right, down, np.cross(right, down)])
-        centre = (points[13] + points[14]) / 2
-        return cls(points, centre, axes, float(np.linalg.norm(midline)))
+        axes, size = axes_of(points)
+        return cls(points, (points[13] + points[14]) / 2, axes, size)
 
     @property
     def frontal(self) -> F64:
@@ -54,6 +59,11 @@ class Head:
     def ear_depth(self) -> float:
         """Depth in the picture (pixels) of the axis about which the head nods and turns."""
         return float(self.landmarks[list(_EARS), 2].mean()) + 0.1 * self.size
+
+    @property
+    def neck(self) -> F64:
+        """The point of the picture about which the head leans, in pixels."""
+        return np.asarray(self.centre[:2] + self.in_picture(0.0, 0.5))
 
     def in_picture(self, u: npt.ArrayLike, v: npt.ArrayLike) -> F64:
         """A frontal displacement (u, v) as pixels of the picture, shape (..., 2)."""

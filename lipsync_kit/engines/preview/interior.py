@@ -26,6 +26,8 @@ _OPEN: Final = MOVEMENTS.index("open")
 _SHUT: Final = MOVEMENTS.index("shut")
 _ROLL: Final = MOVEMENTS.index("roll")
 _ZOOM: Final = MOVEMENTS.index("zoom")
+_ASPECT: Final = MOVEMENTS.index("aspect")
+_SHEAR: Final = MOVEMENTS.index("shear")
 _LIGHT: Final = 0.016  # face heights over which an opening lights what lies behind it
 
 
@@ -83,8 +85,9 @@ class Interior:
 
     def _lay(self, ycc: F32, sprite: teeth.Sprite, place: F64, weights: F32) -> None:
         """Lay a sprite over `ycc` with the middle of the closed lips at `place`."""
-        roll, zoom = float(weights[_ROLL]), float(weights[_ZOOM])
-        scale = np.array([[1 + zoom, -roll], [roll, 1 + zoom]]) @ self.scale
+        roll, zoom, aspect, shear = (float(weights[i]) for i in (_ROLL, _ZOOM, _ASPECT, _SHEAR))
+        turn = np.array([[zoom + aspect, shear - roll], [shear + roll, zoom - aspect]])
+        scale = self.scale + turn @ self.scale
         origin = self.sheet.grid.area.x0, self.sheet.grid.area.y0
         corner = place - origin - scale @ sprite.middle
         matrix, size = np.column_stack([scale, corner]), (ycc.shape[1], ycc.shape[0])

@@ -103,6 +103,13 @@ class MouthFields:
         full = 0.16 * (above if side == "upper" else below) * bell((above + below) / 0.075)
         return self._stack(-0.26 * (u - self.line.middle) * near, full * bell(x / 1.2))
 
+    def lift(self, u: F64, v: F64, side: Side) -> F64:  # noqa: ARG002
+        """The corners one face height up, as in a smile; the middle stays."""
+        x, above, below = self._local(u, v)
+        beyond = np.maximum(np.abs(x) - 1, 0) * self.line.half_width
+        dv = -np.minimum(x**2, 1) * bell(beyond / 0.09) * bell((above + below) / 0.09)
+        return self._stack(np.zeros_like(dv), dv)
+
     def press(self, u: F64, v: F64, side: Side) -> F64:
         """Lips pressed against each other, as in "m": each rolls a little under the other."""
         x, above, below = self._local(u, v)

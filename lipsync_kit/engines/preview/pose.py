@@ -18,6 +18,9 @@ class Pose:
     `x`, `y`: face heights to the right and down. `zoom`: growth. `gap`: face heights between
     the inner lips. `width`: −1 rounded to +1 spread. `press`: 0 to 1, lips pressed together.
     `brow`: 0 to 1, raised. `blink`: 0 open to 1 closed. `gaze_x`, `gaze_y`: eye widths.
+    `lift`: face heights that the corners of the mouth go up. `tilt`: of `brow`, how much more
+    the left one is raised and the right one less. `aspect`, `shear`: what large turns of the
+    head add to small ones.
     """
 
     yaw: float = 0.0
@@ -33,6 +36,10 @@ class Pose:
     blink: float = 0.0
     gaze_x: float = 0.0
     gaze_y: float = 0.0
+    lift: float = 0.0
+    tilt: float = 0.0
+    aspect: float = 0.0
+    shear: float = 0.0
 
 
 def weights(pose: Pose, rest_gap: float) -> npt.NDArray[np.float32]:
@@ -60,5 +67,9 @@ def applied(weights: npt.NDArray[np.float32], fields: F32) -> F32:
 MOVEMENTS = (
     "yaw", "pitch", "roll", "x", "y", "zoom",
     "open", "shut", "spread", "round", "press", "brow", "blink", "gaze_x", "gaze_y",
+    "lift", "tilt", "aspect", "shear",
 )  # fmt: skip
 """The rig's movements, in the order of its fields."""
+
+OF_THE_HEAD = ("yaw", "pitch", "roll", "x", "y", "zoom", "aspect", "shear")
+"""Those that move the head as a whole."""

@@ -34,6 +34,9 @@ _FADE: Final = 1.75
 _EDGE: Final = 0.25  # face heights from the picture's own edge over which the movement fades
 _NODES_PER_FACE: Final = 72
 
+RAISED: Final = 0.020
+"""Face heights that a brow of 1 is raised."""
+
 
 @dataclass(frozen=True, eq=False)
 class Rig:
@@ -95,6 +98,7 @@ def mouth_fields(head: Head, mouth: MouthFields, frontal: F64, side: Side) -> di
         "spread": mouth.spread,
         "round": mouth.round,
         "press": mouth.press,
+        "lift": mouth.lift,
     }
     frontals = {name: move(u, v, side) for name, move in movements.items()}
     return {name: head.in_picture(d[..., 0], d[..., 1]) for name, d in frontals.items()}
@@ -133,13 +137,15 @@ def _surface(head: Head, grid: Grid) -> tuple[F64, F64]:
 
 
 def _head_fields(head: Head, nodes: F32, frontal: F64, depth: F64, plate: Plate) -> dict[str, F64]:
-    """Turning, nodding, tilting and shifting the head as a whole, for small angles."""
+    """Turning, nodding, tilting and shifting the head as a whole.
+
+    Six are enough for small angles; the last two make any turn exact.
+    """
     size = head.size
     behind = np.minimum(depth - head.ear_depth, 0)
     behind = blurred(behind, 2.0)
     weight = _whole_head(frontal) * _inside(nodes, size, plate)
-    neck = head.centre[:2] + head.in_picture(0.0, 0.5)
-    x, y = nodes[..., 0] - neck[0], nodes[..., 1] - neck[1]
+    x, y = nodes[..., 0] - head.neck[0], nodes[..., 1] - head.neck[1]
     zero, one = np.zeros_like(weight), np.ones_like(weight)
     moves = {
         "yaw": (-behind, zero),
@@ -148,6 +154,8 @@ def _head_fields(head: Head, nodes: F32, frontal: F64, depth: F64, plate: Plate)
         "x": (size * one, zero),
         "y": (zero, size * one),
         "zoom": (x, y + 0.5 * size),
+        "aspect": (x, -y),
+        "shear": (y, x),
     }
     return {name: np.stack(move, axis=-1) * weight[..., None] for name, move in moves.items()}
 
@@ -167,8 +175,8 @@ def _inside(nodes: F32, size: float, plate: Plate) -> F64:
 def _face_fields(head: Head, frontal: F64) -> dict[str, F64]:
     """Brows, gaze and the lower lids."""
     u, v = frontal[..., 0], frontal[..., 1]
-    brow, gaze, lid = np.zeros_like(u), np.zeros_like(u), np.zeros_like(u)
-    for (upper, lower), brows in zip(topology.EYES, topology.BROWS, strict=True):
+    brow, tilt, gaze, lid = (np.zeros_like(u) for _ in range(4))
+    for (upper, lower), brows, side in zip(topology.EYES, topology.BROWS, (1, -1), strict=True):
         top, bottom = (head.frontal[list(row), :2] for row in (upper, lower))
         width = float(top[-1, 0] - top[0, 0])
         middle = float(top[0, 0] + top[-1, 0]) / 2
@@ -181,10 +189,12 @@ def _face_fields(head: Head, frontal: F64) -> dict[str, F64]:
         eye = float(top[:, 1].min())
         rise = smoothstep(0.01 - eye, max(-crest, 0.02 - eye), -v)
         over = bell((u - middle) / (0.75 * width)) * bell(np.minimum(v - crest, 0) / 0.14)
-        brow -= 0.020 * rise * over
+        brow -= RAISED * rise * over
+        tilt -= side * RAISED * rise * over
     zero = np.zeros_like(u)
     return {
         "brow": head.in_picture(zero, brow),
+        "tilt": head.in_picture(zero, tilt),
         "blink": head.in_picture(zero, lid),
         "gaze_x": head.in_picture(gaze, zero),
         "gaze_y": head.in_picture(zero, gaze),

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from lipsync_kit.engines.preview.grid import Area, Grid, around
 from lipsync_kit.engines.preview.movements import Side
 from lipsync_kit.engines.preview.plate import Plate
-from lipsync_kit.engines.preview.pose import MOVEMENTS, applied
+from lipsync_kit.engines.preview.pose import MOVEMENTS, OF_THE_HEAD, applied
 from lipsync_kit.engines.preview.rig import Rig, frontal_of, mouth_fields
 
 F32 = npt.NDArray[np.float32]
@@ -24,7 +24,6 @@ U8 = npt.NDArray[np.uint8]
 
 _MARGIN: Final = (0.09, 0.09, 0.21)  # around the lips' line: sides, above, below; face heights
 _NODES_PER_FACE: Final = 180
-_OF_THE_HEAD: Final = ("yaw", "pitch", "roll", "x", "y", "zoom")
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +70,7 @@ class Sheets:
             edge_fields = _with_mouth(rig, rig.at(edge_px), edge_frontal, side)
             return Sheet(grid, nodes, own, edge_px.astype(np.float32), edge_fields)
 
-        head = np.isin(MOVEMENTS, _OF_THE_HEAD).astype(np.float32)[:, None, None]
+        head = np.isin(MOVEMENTS, OF_THE_HEAD).astype(np.float32)[:, None, None]
         rim = np.concatenate([line.upper_px, line.lower_px[::-1]])
         skull = Sheet(
             grid, nodes, fields * head[..., None], rim.astype(np.float32), rig.at(rim) * head
