@@ -1,0 +1,89 @@
+"""What the catalogue's other models would make of a prepared project, side by side."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lipsync_kit.catalog import Comparison, Model, compare
+from lipsync_kit.plan.cost import longest_sent
+from lipsync_kit.project import Layout, load
+from lipsync_kit.schema import Project
+
+if TYPE_CHECKING:
+    from lipsync_kit.preflight.audio import SoundOptions
+
+
+def compare_models(root: Path) -> list[Comparison]:
+    """One row a model of the project's task, the cheapest first.
+
+    Sound is cut anew within each model's limits, as ``prep`` would; a driving video is cut
+    into equal pieces. Raises :class:`~lipsync_kit.errors.InputError` without a project.
+    """
+    project, layout = load(root), Layout(root)
+    cutter = _SoundCutter(layout, project) if project.task == "talk" else _EvenCutter(project)
+    return compare(project.task, project.resolution, cutter.pieces)
+
+
+class _EvenCutter:
+    """Equal pieces: what a plan costs at least, where there are no pauses to mind."""
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+
+    def pieces(self, model: Model, resolution: str) -> Sequence[int]:
+        """Samples of every piece."""
+        samples = self._project.audio.samples
+        longest = longest_sent(model, resolution, self._project.fps) or samples
+        count = max(1, math.ceil(samples / longest))
+        edges = [samples * number // count for number in range(count + 1)]
+        return [after - before for before, after in itertools.pairwise(edges)]
+
+
+class _SoundCutter:
+    """The planner itself, on what was heard when the project was prepared."""
+
+    def __init__(self, layout: Layout, project: Project) -> None:
+        from lipsync_kit.plan.pauses import find_pauses
+        from lipsync_kit.preflight.audio import voice_of
+        from lipsync_kit.preflight.sound_hearing import Hearing
+
+        self._project = project
+        self._even = _EvenCutter(project)
+        self._known: dict[Any, Sequence[int]] = {}
+        heard = layout.hidden / "sound" / "hearing.npz"
+        self._hearing = Hearing.load(heard) if heard.exists() else None
+        if self._hearing is not None:
+            hearing = self._hearing
+            self._pauses = find_pauses(voice_of(hearing), hearing.levels, hearing.samples)
+
+    def pieces(self, model: Model, resolution: str) -> Sequence[int]:
+        """Samples of every piece that would be sent."""
+        from lipsync_kit.preflight.audio import plan
+
+        if self._hearing is None:
+            return self._even.pieces(model, resolution)
+        options = self._options(resolution)
+        longest = longest_sent(model, resolution, self._project.fps)
+        key = (longest, model.billing)  # models that differ in neither are cut alike
+        if key not in self._known:
+            tiles = plan(self._hearing, self._pauses, self._project.fps, model, options)
+            self._known[key] = [tile.sent_end - tile.sent_start for tile in tiles if not tile.still]
+        return self._known[key]
+
+    def _options(self, resolution: str) -> SoundOptions:
+        from lipsync_kit.preflight.audio import SoundOptions
+
+        return SoundOptions(
+            resolution=resolution,
+            max_chunk=self._remembered("max_chunk"),
+            skip_silence=self._remembered("skip_silence"),
+        )
+
+    def _remembered(self, name: str) -> Fraction | None:
+        value = self._project.options.get(name)
+        return None if value is None else Fraction(value)
