@@ -148,10 +148,24 @@ def _rendered(rendered: Rendered) -> dict[str, Any]:
 
 def estimate(options: Namespace, _settings: Settings) -> dict[str, Any]:
     """``lipsync-kit estimate``."""
+    from lipsync_kit.comparing import compare_models
     from lipsync_kit.project import load
 
     project = load(options.project)
-    return {"project": str(options.project.absolute()), **project.estimate.model_dump()}
+    rows = [row.to_dict() for row in compare_models(options.project)]
+    for row in rows:
+        cost = "price unknown" if row["usd"] is None else f"${row['usd']:.2f}"
+        mark = "*" if row["model"] == project.model else " "
+        unsure = " (partly unverified)" if row["unverified"] else ""
+        console.say(
+            f"{mark} {cost:>13}  {row['chunks']:4} chunks  {row['seams']:4} seams"
+            f"  {row['model']} {row['resolution']}{unsure}"
+        )
+    return {
+        "project": str(options.project.absolute()),
+        **project.estimate.model_dump(),
+        "models": rows,
+    }
 
 
 def jobs(options: Namespace, _settings: Settings) -> dict[str, Any]:
