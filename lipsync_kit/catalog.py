@@ -248,7 +248,7 @@ class Comparison:
         """The row as JSON."""
         return {
             "model": self.model.id,
-            "resolution": self.resolution,
+            "resolution": self.resolution if self.resolution in self.model.resolutions else None,
             "chunks": self.chunks,
             "seams": self.seams,
             "billed_seconds": self.billed_seconds,

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import fields, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lipsync_kit import console
 from lipsync_kit.catalog import Model
@@ -19,6 +19,9 @@ from lipsync_kit.schema import Project, Rendered
 from lipsync_kit.settings import Settings
 from lipsync_kit.timing import SAMPLE_RATE, clock, parse_rate
 
+if TYPE_CHECKING:
+    from lipsync_kit.rendering import RenderOptions
+
 
 def prep(options: Namespace, settings: Settings) -> dict[str, Any]:
     """``lipsync-kit prep``: one project, or one per language."""
@@ -28,8 +31,6 @@ def prep(options: Namespace, settings: Settings) -> dict[str, Any]:
     if "" in languages or not languages:
         inputs = replace(shared, audio=languages.get("", shared.audio))
         return _prep_one(options.project, inputs, chosen)
-    if shared.audio is not None:
-        raise UsageError("--audio and --audio-url: give one of the two.")
     made = []
     for language, audio in languages.items():
         console.say(f"{language}:")
@@ -90,17 +91,18 @@ def _prep_options(options: Namespace, settings: Settings) -> PrepOptions:
 
 
 def _inputs(options: Namespace, settings: Settings) -> Inputs:
+    """The given files, downloads included; narrations by language are read apart."""
     given: dict[str, Path] = {}
     for role in ("image", "audio", "video"):
-        path = None if role == "audio" else getattr(options, role)
-        url = getattr(options, f"{role}_url")
-        if url is not None and getattr(options, role):
+        path = getattr(options, role, None)
+        url = getattr(options, f"{role}_url", None)
+        if url is not None and path is not None:
             raise UsageError(f"--{role} and --{role}-url: give one of the two.")
         if url is not None:
             from lipsync_kit.media.fetch import fetch
 
             path = fetch(url, role, settings.cache_dir, allow_private=options.allow_private)
-        if path is not None:
+        if isinstance(path, Path):
             given[role] = path
     return Inputs(**given)
 
@@ -120,16 +122,11 @@ def _some(number: int, what: str) -> str:
 
 def render(options: Namespace, settings: Settings) -> dict[str, Any]:
     """``lipsync-kit render``."""
-    from lipsync_kit.rendering import RenderOptions
     from lipsync_kit.rendering import render as make
 
-    chosen = {field.name: getattr(options, field.name) for field in fields(RenderOptions)}
-    chosen["engine"] = settings.engine
-    chosen["max_cost"] = settings.max_cost
-    chosen["take"] = tuple(options.take)
     rendered = make(
         options.project,
-        RenderOptions(**chosen),
+        _render_options(options, settings),
         settings=settings,
         progress=console.progress(),
         confirm=console.confirm,
@@ -138,12 +135,83 @@ def render(options: Namespace, settings: Settings) -> dict[str, Any]:
     return _rendered(rendered)
 
 
+def _render_options(options: Namespace, settings: Settings) -> RenderOptions:
+    from lipsync_kit.rendering import RenderOptions
+
+    known = [field.name for field in fields(RenderOptions)]
+    chosen = {name: getattr(options, name) for name in known if hasattr(options, name)}
+    chosen["engine"] = settings.engine
+    chosen["max_cost"] = settings.max_cost
+    chosen["take"] = tuple(chosen.get("take", ()))
+    return RenderOptions(**chosen)
+
+
 def _rendered(rendered: Rendered) -> dict[str, Any]:
     data = rendered.model_dump(mode="json")
     if rendered.video is None:
         return {"pending": data["pending"], "chunks": data["chunks"], "billed": data["billed"]}
     console.say(f"film: {rendered.video.path}")
     return data
+
+
+def one_shot(options: Namespace, settings: Settings) -> dict[str, Any]:
+    """``audio-to-video``, ``motion-transfer`` and ``dub-video``."""
+    from lipsync_kit import oneshot
+
+    asked = [name for name in ("status", "result", "cancel") if getattr(options, name)]
+    if len(asked) > 1:
+        raise UsageError(f"--{asked[0]} and --{asked[1]}: ask one thing at a time.")
+    how = _render_options(options, settings)
+    if how.engine == "preview" and (asked or how.submit_only):
+        raise UsageError("--async, --status, --result and --cancel belong to fal.")
+    if asked:
+        return _asked(asked[0], options, how, settings)
+    chosen = _prep_options(options, settings)
+    root, rendered = oneshot.make(
+        _inputs(options, settings), chosen, how, settings, console.progress()
+    )
+    if rendered.video is not None:
+        console.findings(rendered.findings)
+        return {**_rendered(rendered), "project": str(root)}
+    from lipsync_kit.paid import jobs as list_jobs
+
+    request_ids = [row["request_id"] for row in list_jobs(root)]
+    return {
+        "request_id": oneshot.identify(root, request_ids),
+        "status": "IN_QUEUE",
+        "project": str(root),
+        "request_ids": request_ids,
+    }
+
+
+def _asked(what: str, options: Namespace, how: RenderOptions, settings: Settings) -> dict[str, Any]:
+    """``--status``, ``--result`` and ``--cancel``, by id, from any folder."""
+    from lipsync_kit import oneshot
+    from lipsync_kit.paid import cancel as cancel_jobs
+
+    identifier = getattr(options, what)
+    job = oneshot.find(identifier)
+    if job is None:
+        return _asked_elsewhere(what, identifier, options, settings)
+    if what == "result":
+        return _rendered(oneshot.result(job, how, settings, console.progress()))
+    if what == "cancel":
+        cancel_jobs(job.root, job.chunks, settings=settings, progress=console.progress())
+    return {"request_id": identifier, **oneshot.status(job, settings), "project": str(job.root)}
+
+
+def _asked_elsewhere(
+    what: str, identifier: str, options: Namespace, settings: Settings
+) -> dict[str, Any]:
+    """A request that no project here knows: the service is asked, by model and id."""
+    from lipsync_kit import requests
+    from lipsync_kit.catalog import DEFAULT_MODEL
+
+    model = options.model or DEFAULT_MODEL[ONE_SHOTS[options.command]]
+    if what == "result":
+        return requests.result(identifier, model, options.output, settings)
+    ask = requests.cancel if what == "cancel" else requests.status
+    return ask(identifier, model, settings)
 
 
 def estimate(options: Namespace, _settings: Settings) -> dict[str, Any]:
@@ -159,7 +227,7 @@ def estimate(options: Namespace, _settings: Settings) -> dict[str, Any]:
         unsure = " (partly unverified)" if row["unverified"] else ""
         console.say(
             f"{mark} {cost:>13}  {row['chunks']:4} chunks  {row['seams']:4} seams"
-            f"  {row['model']} {row['resolution']}{unsure}"
+            f"  {row['model']} {row['resolution'] or ''}{unsure}"
         )
     return {
         "project": str(options.project.absolute()),
@@ -218,6 +286,9 @@ def doctor(_options: Namespace, settings: Settings) -> dict[str, Any]:
     return report
 
 
+ONE_SHOTS = {"audio-to-video": "talk", "motion-transfer": "motion", "dub-video": "dub"}
+"""The task of each one-shot command."""
+
 COMMANDS: dict[str, Callable[[Namespace, Settings], dict[str, Any]]] = {
     "prep": prep,
     "render": render,
@@ -225,5 +296,6 @@ COMMANDS: dict[str, Callable[[Namespace, Settings], dict[str, Any]]] = {
     "jobs": jobs,
     "cancel": cancel,
     "models": models,
+    **dict.fromkeys(ONE_SHOTS, one_shot),
     "doctor": doctor,
 }

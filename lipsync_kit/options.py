@@ -110,6 +110,13 @@ def _number(text: str) -> Decimal:
     return value
 
 
+INPUTS = {
+    "image": "portrait or character",
+    "audio": "speech; a video's sound will do",
+    "video": "driving video, or the video to dub",
+}
+
+
 def build(command: str | None) -> Parser:
     """The parser of the whole program; only ``command``'s own options are filled in."""
     parser = Parser(
@@ -174,14 +181,57 @@ def _render(parser: Parser) -> None:
     add("--compatible", action="store_true", help="encode the film anew, for old players")
     add("--ready", choices=("h264", "prores"), default="h264", help="codec of the ready clips")
     add("--jobs", metavar="N", type=count, help="processes at once (default: one a core)")
-    add("--poll-interval", metavar="S", type=positive, default=5.0, help="seconds, 5")
-    add("--timeout", metavar="S", type=positive, default=600.0, help="seconds to wait, 600")
-    add("--logs", action="store_true", help="fal: show the queue's log lines")
+    _waiting(parser)
     add("--output", "-o", metavar="FILE", type=path, help="save the film here as well")
     add(
         "--resubmit-lost", action="store_true", help="fal: send again what was lost (may pay twice)"
     )
     add("--strict", action="store_true", help="refuse instead of making do")
+
+
+def _one_shot(parser: Parser, first: str, second: str) -> None:
+    add = parser.add_argument
+    for role in (first, second):
+        add(f"--{role}", metavar="FILE", type=path, help=INPUTS[role])
+        add(f"--{role}-url", metavar="URL", help=f"{role} by URL")
+    add("--allow-private", action="store_true", help="let a URL name a private address")
+    add("--model", "-m", metavar="ID", help="model of the catalogue (see `models`)")
+    add(
+        "--engine", choices=("preview", "fal"), default="fal", help="fal (paid; default) or preview"
+    )
+    add("--max-cost", metavar="USD", type=usd, help="never spend more than this; 25 by default")
+    add("--output", "-o", metavar="FILE", type=path, help="save the film here")
+    add("--async", dest="submit_only", action="store_true", help="print the job's id at once")
+    for name in ("status", "result", "cancel"):
+        add(f"--{name}", metavar="ID", help=f"{name} of an earlier job, by our id or fal's")
+    add("--jobs", metavar="N", type=count, help="processes at once (default: one a core)")
+    _waiting(parser)
+
+
+def _waiting(parser: Parser) -> None:
+    add = parser.add_argument
+    add("--poll-interval", metavar="S", type=positive, default=5.0, help="seconds, 5")
+    add("--timeout", metavar="S", type=positive, default=600.0, help="seconds to wait, 600")
+    add("--logs", action="store_true", help="show the queue's log lines, each once")
+
+
+def _audio_to_video(parser: Parser) -> None:
+    _one_shot(parser, "image", "audio")
+    add = parser.add_argument
+    add("--prompt", "-p", metavar="TEXT", help="a direction for models that take one")
+    add("--resolution", choices=("1080p", "720p"), help="1080p (default) or 720p")
+    add("--turbo", action="store_true", default=None, help="faster, rougher; for trials")
+
+
+def _motion_transfer(parser: Parser) -> None:
+    _one_shot(parser, "image", "video")
+    parser.add_argument(
+        "--no-trim", dest="trim", action="store_false", default=None, help="keep the first second"
+    )
+
+
+def _dub_video(parser: Parser) -> None:
+    _one_shot(parser, "video", "audio")
 
 
 def _cancel(parser: Parser) -> None:
@@ -199,6 +249,15 @@ COMMANDS = {
     "estimate": ("Seconds, chunks, seams and money.", _project),
     "jobs": ("Every chunk with its state, request id and cost.", _project),
     "cancel": ("Cancel what is under way at the service.", _cancel),
+    "audio-to-video": (
+        "Portrait and speech to a talking video; paid.",
+        _audio_to_video,
+    ),
+    "motion-transfer": (
+        "A character moves like a driving video; paid.",
+        _motion_transfer,
+    ),
+    "dub-video": ("A video speaks new audio; paid.", _dub_video),
     "models": ("The catalogue: models, limits and prices.", _nothing),
     "doctor": ("What this machine has, what is missing, every setting.", _nothing),
 }

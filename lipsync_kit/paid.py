@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from fractions import Fraction
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lipsync_kit.catalog import find_model
@@ -15,7 +16,7 @@ from lipsync_kit.engines.orders import paid_jobs
 from lipsync_kit.engines.remote import Outlook, collect, job_rows, outlook
 from lipsync_kit.engines.stills import still_clips
 from lipsync_kit.errors import BudgetError, UsageError
-from lipsync_kit.ledger import Ledger
+from lipsync_kit.ledger import Ledger, State
 from lipsync_kit.progress import Progress, Silent
 from lipsync_kit.project import Layout, load, locked
 from lipsync_kit.schema import Billed, Project
@@ -25,6 +26,17 @@ from lipsync_kit.takes import Takes
 if TYPE_CHECKING:
     from lipsync_kit.engines.fal.engine import FalEngine
     from lipsync_kit.rendering import Clips, RenderOptions
+
+LOCAL_STATUS: dict[State, str] = {
+    "intent": "IN_QUEUE",
+    "submitted": "IN_PROGRESS",
+    "done": "COMPLETED",
+    "failed": "FAILED",
+    "rejected": "FAILED",
+    "cancelled": "FAILED",
+    "lost": "FAILED",
+}
+"""What an attempt's state is in the service's words."""
 
 
 def paid_clips(
@@ -41,17 +53,12 @@ def paid_clips(
     """
     from lipsync_kit.rendering import Clips
 
-    with _engine(settings) as engine, Ledger(layout.ledger) as ledger:
-        engine.check()
+    with paid_engine(settings) as engine, Ledger(layout.ledger) as ledger:
         model = find_model(project.model, project.task)
-        work = paid_jobs(
-            layout,
-            project,
-            model,
-            ledger,
-            retake=options.retake,
-            take=dict(options.take),
-        )
+        chosen = dict(options.take)
+        work = paid_jobs(layout, project, model, ledger, retake=options.retake, take=chosen)
+        if not all(_is_here(ledger, job) for job in work):
+            engine.check()
         _gate(outlook(ledger, work), options, model.id, confirm)
         for job in work:
             if job.index in options.retake:  # an earlier choice by hand no longer holds
@@ -69,9 +76,14 @@ def paid_clips(
         takes=takes,
         findings=tuple(finding for row in receipt.chunks for finding in row.findings),
         missing=missing or None,
-        handles=True,
+        handles=project.task != "motion",  # a driving piece's lead is trimmed by the service
         billed=Billed(seconds=receipt.seconds, usd=float(receipt.usd)),
     )
+
+
+def _is_here(ledger: Ledger, job: PaidJob) -> bool:
+    attempt = ledger.live(job.content, job.take)
+    return attempt is not None and attempt.state == "done" and job.clip.exists()
 
 
 def remote_options(options: RenderOptions) -> RemoteOptions:
@@ -109,7 +121,7 @@ def _gate(
     )
 
 
-def jobs(root: Any) -> list[dict[str, Any]]:
+def jobs(root: Path) -> list[dict[str, Any]]:
     """Every chunk of the project at ``root`` with its take, state, request id and cost."""
     project, layout = load(root), Layout(root)
     with Ledger(layout.ledger) as ledger:
@@ -117,8 +129,30 @@ def jobs(root: Any) -> list[dict[str, Any]]:
         return job_rows(ledger, paid_jobs(layout, project, model, ledger))
 
 
+def look(root: Path, settings: Settings | None = None) -> list[dict[str, Any]]:
+    """Every chunk with its ``index``, ``request_id`` and ``status``, asked at the service now.
+
+    ``status``: IN_QUEUE (also before it is sent), IN_PROGRESS, COMPLETED or FAILED.
+    """
+    from lipsync_kit.requests import standing
+
+    project, layout = load(root), Layout(root)
+    rows = []
+    with paid_engine(settings) as engine, Ledger(layout.ledger) as ledger:
+        model = find_model(project.model, project.task)
+        for job in paid_jobs(layout, project, model, ledger):
+            attempt = ledger.latest(job.content, job.take)
+            state = "IN_QUEUE" if attempt is None else LOCAL_STATUS[attempt.state]
+            if attempt is not None and attempt.ref is not None and attempt.state == "submitted":
+                state, _error = standing(engine, attempt.ref)
+            ref = None if attempt is None else attempt.ref
+            request_id = None if ref is None else ref.request_id
+            rows.append({"index": job.index, "request_id": request_id, "status": state})
+    return rows
+
+
 def cancel(
-    root: Any,
+    root: Path,
     chunks: Sequence[int] = (),
     *,
     settings: Settings | None = None,
@@ -137,7 +171,7 @@ def cancel(
         if index not in known:
             raise UsageError(f"There is no chunk {index}: this project has 0 to {max(known)}.")
     with (
-        _engine(settings) as engine,
+        paid_engine(settings) as engine,
         locked(root, timeout, bar),
         Ledger(layout.ledger) as ledger,
     ):
@@ -158,7 +192,8 @@ def _at_the_service(ledger: Ledger, work: list[PaidJob]) -> list[PaidJob]:
 
 
 @contextmanager
-def _engine(settings: Settings | None) -> Iterator[FalEngine]:
+def paid_engine(settings: Settings | None = None) -> Iterator[FalEngine]:
+    """The fal engine as the settings say, closed when the block is left."""
     from lipsync_kit.engines.fal.engine import FalEngine
 
     engine = FalEngine(fal_settings(settings or load_settings()))
