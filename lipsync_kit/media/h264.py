@@ -60,7 +60,7 @@ class SequenceParameters:
 
 def nal_type(nal: bytes) -> int:
     """``nal_unit_type`` of a NAL unit."""
-    return nal[0] & 31
+    return nal[0] & 31 if nal else 0
 
 
 def unescape(payload: bytes) -> bytes:

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 _UNSPECIFIED = 2
 
+_SCALING = "lanczos+accurate_rnd+full_chroma_int+full_chroma_inp"
+"""Without full chroma, swscale's conversion between matrices is off by two levels of luma."""
+
 
 @dataclass(frozen=True)
 class Look:
@@ -157,7 +160,7 @@ class _Graph:
         return [
             self._graph.add(
                 "scale",
-                f"w={width}:h={height}:flags=lanczos+accurate_rnd:in_color_matrix={matrix}"
+                f"w={width}:h={height}:flags={_SCALING}:in_color_matrix={matrix}"
                 ":out_color_matrix=bt709:out_range=tv",
             ),
             self._graph.add("format", "pix_fmts=yuv420p"),
