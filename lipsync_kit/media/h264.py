@@ -160,20 +160,24 @@ def parse_avcc(record: bytes) -> ParameterSets:
     """An avcC record. Raises :class:`Malformed` when it is not one."""
     if len(record) < 7 or record[0] != 1:
         raise Malformed("no avcC record")
-    at = 6
-    groups: list[tuple[bytes, ...]] = []
-    for mask in (31, 255):
-        if mask == 255:
-            at += 1
-        units = []
-        for _ in range(record[at - 1] & mask):
-            size = int.from_bytes(record[at : at + 2], "big")
-            units.append(record[at + 2 : at + 2 + size])
-            at += 2 + size
-        groups.append(tuple(units))
-    if not groups[0] or not groups[1] or any(not unit for group in groups for unit in group):
+    sps, at = _read_units(record, 6, record[5] & 31)
+    count = record[at] if at < len(record) else 0
+    pps, _ = _read_units(record, at + 1, count)
+    if not sps or not pps:
         raise Malformed("an avcC record without parameter sets")
-    return ParameterSets(groups[0], groups[1], (record[4] & 3) + 1)
+    return ParameterSets(sps, pps, (record[4] & 3) + 1)
+
+
+def _read_units(record: bytes, at: int, count: int) -> tuple[tuple[bytes, ...], int]:
+    """``count`` units behind two-byte lengths, and where they end."""
+    units = []
+    for _ in range(count):
+        size = int.from_bytes(record[at : at + 2], "big")
+        at += 2 + size
+        if not size or at > len(record):
+            raise Malformed("an avcC record that ends early")
+        units.append(record[at - size : at])
+    return tuple(units), at
 
 
 def build_avcc(sets: Iterable[ParameterSets]) -> bytes:
