@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from lipsync_kit.engines.base import PassingFault
+from lipsync_kit.engines.order import from_record
 from lipsync_kit.errors import EngineError, InputError
+from lipsync_kit.media.probe import check_file
 from lipsync_kit.preparing import Inputs, PrepOptions, prep
 from lipsync_kit.progress import Progress
 from lipsync_kit.project import Layout, load
@@ -63,20 +65,23 @@ def make(
 
     Spends without asking up to ``how.max_cost``, or :data:`DEFAULT_CAP`.
     """
+    task = inputs.task
     if how.engine == "fal":
         from lipsync_kit.paid import fal_settings
 
         fal_settings(settings).check_key()
-    root = home() / _name(inputs, options, how)
+    for role, path in inputs.files().items():
+        check_file(path, role)
+    root = home() / _name(task, inputs, options, how)
     prep(root, inputs, options, progress)
     capped = replace(how, max_cost=DEFAULT_CAP if how.max_cost is None else how.max_cost)
     return root, render(root, capped, settings=settings, progress=progress)
 
 
-def _name(inputs: Inputs, options: PrepOptions, how: RenderOptions) -> str:
+def _name(task: str, inputs: Inputs, options: PrepOptions, how: RenderOptions) -> str:
     files = {role: digest_file(path) for role, path in inputs.files().items()}
     chosen = {name: str(value) for name, value in vars(options).items()}
-    return PREFIX + digest_json([inputs.task, how.engine, files, chosen])[:20]
+    return PREFIX + digest_json([task, how.engine, files, chosen])[:20]
 
 
 def find(identifier: str) -> Job | None:
@@ -167,6 +172,12 @@ def overall(states: Sequence[Status]) -> Status:
 
 
 def result(job: Job, how: RenderOptions, settings: Settings, progress: Progress) -> Rendered:
-    """Collect a job's film. Sends nothing that was not sent before."""
+    """Collect a job's film. Sends nothing that was not sent before.
+
+    Raises the job's own error when it failed.
+    """
+    for row in status(job, settings)["chunks"]:
+        if row["status"] == "FAILED":
+            raise from_record(row.get("error") or {"message": "The job failed or was cancelled."})
     unpaid = replace(how, max_cost=Decimal(0), submit_only=False)
     return render(job.root, unpaid, settings=settings, progress=progress)
