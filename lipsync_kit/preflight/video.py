@@ -185,7 +185,7 @@ def _watched(reel: Reel, layout: Layout, progress: Progress) -> Watched:
     if stamps.fresh(path, key):
         return Watched.load(path)
     footage = reel.footage
-    frames = Frames(footage, _watching(reel.picture))
+    frames = Frames(footage, _watching(reel.picture), rough=True)
     close = [int(reel.grid.order()[at]) for at in sample_places(reel.frames, reel.fps)]
     with progress.task("watching the video", footage.frames, "frames") as task:
         watched = watch(frames.read(np.arange(footage.frames)), close, task)
@@ -291,7 +291,7 @@ def _looked(layout: Layout, video: Video, key: str) -> tuple[Sample, ...]:
         return read_samples(path)
     places = sample_places(video.frames, video.fps)
     picture = _watching(Picture(video.width, video.height))
-    frames = Frames(survey(layout.driving), picture).read(np.array(places))
+    frames = Frames(survey(layout.driving), picture, rough=True).read(np.array(places))
     samples = tuple(look_closely(place, frame) for place, frame in zip(places, frames, strict=True))
     write_samples(path, samples)
     stamps.mark(path, key=own_key)

@@ -21,10 +21,14 @@ when such a video is copied."""
 
 
 class Conform:
-    """Frames in, pictures out, in the same order and number; some come a frame later."""
+    """Frames in, pictures out, in the same order and number; some come a frame later.
 
-    def __init__(self, footage: Footage, picture: Picture) -> None:
+    ``rough``: scaled fast, to be looked at rather than delivered.
+    """
+
+    def __init__(self, footage: Footage, picture: Picture, *, rough: bool = False) -> None:
         self._footage, self._picture = footage, picture
+        self._scaler = "fast_bilinear" if rough else "lanczos+accurate_rnd"
         self._waiting: deque[int] = deque()
         self._kind: tuple[int, int, str] | None = None
         self._graph: Graph | None = None
@@ -110,17 +114,26 @@ class Conform:
 
     def _turn(self) -> Iterator[tuple[str, str]]:
         turn = self._footage.turn
+        directions = {
+            (False, False): "cclock_flip",
+            (True, False): "clock",
+            (False, True): "cclock",
+            (True, True): "clock_flip",
+        }
+        way = "transpose", f"dir={directions[turn.mirrored, turn.flipped]}"
         if turn.transposed:
+            yield way
+        elif turn.flipped:
+            # Not vflip: its frames lie upside down in memory, which not everything can read.
             yield "transpose", "dir=cclock_flip"
-        if turn.mirrored:
+            yield way
+        elif turn.mirrored:
             yield "hflip", ""
-        if turn.flipped:
-            yield "vflip", ""
 
     def _scaled(self, width: int, height: int) -> str:
         colour = self._footage.colour
         return (
-            f"w={width}:h={height}:flags=lanczos+accurate_rnd"
+            f"w={width}:h={height}:flags={self._scaler}"
             f":in_color_matrix={_MATRICES.get(colour.matrix, 'bt709')}"
             f":in_range={'full' if colour.full_range else 'limited'}"
             ":out_color_matrix=bt709:out_range=limited"

@@ -85,6 +85,7 @@ class Footage:
     may begin there; ``sizes``: bytes. ``last``: how long the last frame is shown, in units, 0
     when unknown. ``offset``: seconds from the container's start to the first frame.
     ``counted``: the file has no usable time stamps, so frames are told by their order.
+    ``indexed``: its container finds a frame by its time.
     ``copyable``: its packets are H.264 that may stand in an MP4 as they are.
     """
 
@@ -106,6 +107,7 @@ class Footage:
     offset: Fraction
     has_sound: bool
     counted: bool
+    indexed: bool
     copyable: bool
 
     @property
@@ -122,6 +124,11 @@ class Footage:
     def places(self) -> Ticks:
         """For each packet, the place of its frame in the order shown."""
         return np.searchsorted(self.times, self.pts).astype(np.int64)
+
+    @property
+    def forward_only(self) -> bool:
+        """Whether frames can only be read from the first on."""
+        return self.counted or not self.indexed or bool(self.colour.name)
 
     @property
     def shown(self) -> tuple[int, int]:

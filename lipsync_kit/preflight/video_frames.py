@@ -5,6 +5,7 @@ Memory holds a few frames, whatever the video's length and whatever the order.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -34,11 +35,12 @@ _MOST_MISSING = 0.02
 class Frames:
     """Reads a video's frames as pictures of one size.
 
-    ``missing``: frames that can't be decoded, for which their neighbours stood in.
+    ``rough``: scaled fast, to be looked at rather than delivered. ``missing``: frames that
+    can't be decoded, for which their neighbours stood in.
     """
 
-    def __init__(self, footage: Footage, picture: Picture) -> None:
-        self._footage, self._picture = footage, picture
+    def __init__(self, footage: Footage, picture: Picture, *, rough: bool = False) -> None:
+        self._footage, self._picture, self._rough = footage, picture, rough
         self.missing = 0
 
     def read(self, order: Ticks) -> Iterator[VideoFrame]:
@@ -94,7 +96,7 @@ class Frames:
     def _conformed(
         self, frames: Iterable[tuple[int, VideoFrame]], order: Ticks
     ) -> Iterator[tuple[int, VideoFrame]]:
-        conform = Conform(self._footage, self._picture)
+        conform = Conform(self._footage, self._picture, rough=self._rough)
         every = self._footage.interlaced  # a field's neighbours help to fill it
         for place, frame in frames:
             if every or order[np.searchsorted(order, place)] == place:
@@ -103,23 +105,23 @@ class Frames:
 
     def _between(self, first: int, end: int) -> Iterator[tuple[int, VideoFrame]]:
         """Frames ``[first, end)`` as decoded, with their places."""
-        key = self._key_before(first)
-        for start in (key, 0):
-            whole = True
-            for count, (place, frame) in enumerate(self._from(start)):
-                if count == 0 and place > first and start > 0:
-                    whole = False  # the container sought too far: read from the start
-                    break
+        for start in sorted({self._key_before(first), 0}, reverse=True):
+            frames = self._from(start)
+            head = next(frames, None)
+            if start > 0 and (head is None or head[0] > first):
+                continue  # the container sought too far: read from the start
+            for place, frame in itertools.chain([head] if head else [], frames):
                 if place >= end:
                     return
                 if place >= first:
                     yield place, frame
-                    if place == end - 1:
-                        return
-            if whole:
-                return
+                if place == end - 1:
+                    return
+            return
 
     def _key_before(self, first: int) -> int:
+        if not self._footage.indexed or self._footage.counted:
+            return 0
         keys = self._footage.places[self._footage.keys]
         before = keys[keys <= first]
         return int(before.max()) if len(before) else 0
@@ -129,7 +131,7 @@ class Frames:
         with opened(footage.path) as container:
             stream = moving_picture(container, footage.path)
             stream.thread_type = "AUTO"
-            if start > 0 and not footage.counted:
+            if start > 0:
                 container.seek(int(footage.times[start]), stream=stream, backward=True)
             for count, frame in enumerate(decoded(container, stream)):
                 if footage.counted:

@@ -23,6 +23,7 @@ STANDARD = tuple(
 
 _FASTEST = 250
 _NEAR = Fraction(2, 100)
+_STEADY = 0.1  # of a frame
 _AHEAD = 1  # film frames that a frame may be moved to keep it
 
 
@@ -64,9 +65,8 @@ def find_grid(footage: Footage, fps: Fraction | None = None) -> Grid:
     if fps is not None:
         return _at(footage, fps)
     for rate in _own_rates(footage):
-        grid = _rounded(footage, rate)
-        count = footage.frames
-        if np.array_equal(grid.slots, np.arange(count)):
+        grid, count = _rounded(footage, rate), footage.frames
+        if _beats(footage, rate) and np.array_equal(grid.slots, np.arange(count)):
             # One frame more is a last frame's rounded duration; a longer hold is meant.
             return grid if grid.frames > count + 1 else Grid(rate, grid.slots, count)
     return _steadied(footage)
@@ -88,10 +88,19 @@ def _own_rates(footage: Footage) -> list[Fraction]:
     return [rate for rate in (*near, mean.limit_denominator(1001)) if 0 < rate <= _FASTEST]
 
 
+def _beats(footage: Footage, rate: Fraction) -> bool:
+    """Whether frames come at ``rate``, but for the rounding of a clock."""
+    frame = float(1 / rate / footage.time_base)
+    away = footage.times - footage.times[0] - np.arange(footage.frames) * frame
+    return float(np.abs(away - np.median(away)).max()) <= max(1.0, _STEADY * frame)
+
+
 def _steadied(footage: Footage) -> Grid:
     """A standard rate for a video whose own varies."""
-    step = float(np.median(np.diff(footage.times))) * float(footage.time_base)
-    usual = 1 / step if step else 25.0
+    steps = np.diff(footage.times) * float(footage.time_base)
+    step, mean = float(np.median(steps)), float(steps.mean())
+    # The mean is exact where only the clock trembles; where frames are missing it is no rate.
+    usual = 1 / (mean if abs(mean / step - 1) < _NEAR else step) if step else 25.0
     nearest = min(STANDARD, key=lambda rate: abs(float(rate) - usual))
     for rate in STANDARD[STANDARD.index(nearest) :]:
         grid = _at(footage, rate)

@@ -175,12 +175,12 @@ class Workshop:
     def _encode(self, order: Ticks, keys: Iterable[int], path: Path) -> int:
         reel = self.reel
         footage, shown = reel.footage, reel.grid.order()[order]
-        if footage.colour.name and np.any(np.diff(shown) < 0):
+        if footage.forward_only and np.any(np.diff(shown) < 0):
             return self._through_base(path, order, keys)
         return self._into(path, Frames(footage, reel.picture), shown, keys)
 
     def _through_base(self, path: Path, order: Ticks, keys: Iterable[int]) -> int:
-        """As :meth:`_encode`, for a video that can only be read forwards: SDR first."""
+        """As :meth:`_encode`, for a video that is only read forwards: one that is not, first."""
         reel, base = self.reel, path.with_name(f".base{path.name}")
         try:
             frames = Frames(reel.footage, reel.picture)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _ATTACHED_PICTURE = 0x400
 _FULL_RANGE = 2
+_INDEXED = ("mov", "matroska")
 _PROGRESSIVE = (0, 1)  # field orders: unknown, progressive
 
 
@@ -139,6 +140,7 @@ class _Look:
             offset=Fraction(0) if count.counted else first - start,
             has_sound=bool(container.streams.audio),
             counted=count.counted,
+            indexed=any(name in container.format.name for name in _INDEXED),
             copyable=count.copyable,
         )
 
@@ -173,7 +175,7 @@ class _Count:
         except av.FFmpegError as error:
             raise _cut_off(self.path, f"reading stops: {error.strerror}") from None
         self._refuse_part(container)
-        self._settle()
+        self._settle(container)
 
     def _see(self, packet: Packet[VideoStream]) -> None:
         if packet.is_discard:
@@ -219,10 +221,11 @@ class _Count:
                 hint="Give a video; a still portrait belongs to --image.",
             )
 
-    def _settle(self) -> None:
+    def _settle(self, container: InputContainer) -> None:
         """Make the arrays; without usable time stamps, frames are counted instead."""
         stamps = [at for at in self._pts if at is not None]
-        self.counted = len(set(stamps)) < len(self._pts)
+        # An AVI counts packets, in decoding order, whatever order they are shown in.
+        self.counted = container.format.name == "avi" or len(set(stamps)) < len(self._pts)
         self.time_base = self._stream.time_base or Fraction(1, 1000)
         if self.counted:
             span = (max(stamps) - min(stamps)) * self.time_base if stamps else 0
