@@ -14,18 +14,23 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
 import cv2
+import numpy as np
+import numpy.typing as npt
 
 from lipsync_kit.engines.preview import clip
+from lipsync_kit.engines.preview.encoding import encode, one_thread
 from lipsync_kit.engines.preview.motion import Motion
+from lipsync_kit.engines.preview.plate import Plate
 from lipsync_kit.engines.preview.speech import MouthTrack, mouth_track
 from lipsync_kit.engines.preview.talk import Talker
 from tests.benchmarks.sync import sound_of
 from tests.engines.preview import portraits
+
+U8 = npt.NDArray[np.uint8]
 
 FRAMES, FPS = 250, Fraction(25)
 WANTED = {"1080p": 2.0, "720p": 4.0}
@@ -38,10 +43,14 @@ def milliseconds(work: Callable[[], object]) -> float:
     return (time.process_time() - before) / FRAMES * 1000
 
 
-def still(job: clip.ClipJob) -> None:
-    """The clip's encoder with nothing to draw."""
-    plate = clip.read_plate(job.image, job.resolution)
-    clip._encode(job.dest, plate, job.fps, iter([lambda _luma, _chroma: None] * job.frames))
+def still(plate: Plate, dest: Path) -> None:
+    """The clip's encoder with nothing to draw but the first frame."""
+
+    def first(luma: U8, chroma: U8) -> None:
+        luma[:], chroma[:] = plate.luma, plate.chroma
+
+    unchanged = [lambda _luma, _chroma: None] * (FRAMES - 1)
+    encode(dest, (plate.width, plate.height), FPS, [first, *unchanged])
 
 
 def measure(job: clip.ClipJob) -> float:
@@ -54,13 +63,13 @@ def measure(job: clip.ClipJob) -> float:
     luma, chroma = plate.luma.copy(), plate.chroma.copy()
 
     def draw() -> None:
-        with clip._one_thread():
+        with one_thread():
             for pose in poses:
                 talker.draw(pose, luma, chroma)
 
     drawing = milliseconds(draw)
     whole = milliseconds(lambda: clip.render_clip(job))
-    alone = milliseconds(lambda: still(replace(job, dest=job.dest.with_name("still.mp4"))))
+    alone = milliseconds(lambda: still(plate, job.dest.with_name("still.mp4")))
     speed = 2 * 1000 / float(FPS) / whole
     print(
         f"{job.image.stem[:22]:22} {plate.width:4}×{plate.height:<4} {talker.rig.head.size:4.0f}"

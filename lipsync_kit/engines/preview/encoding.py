@@ -19,6 +19,8 @@ Draw = Callable[[U8, U8], None]
 """Draws a frame into its luma (h, w) and chroma (h/2, w/2, 2), which hold the frame before."""
 
 _PRESET: Final = "veryfast"
+# Without these two the same film is a quarter cheaper to encode and 0.1 dB worse.
+_LIGHTER: Final = "partitions=i4x4,i8x8:weightp=0"
 _CRF: Final = "18"
 _THREADS: Final = 2  # fixed: the number of threads shows in the bits
 _KEY_SECONDS: Final = 4
@@ -66,7 +68,7 @@ def _stream(stream: VideoStream, size: tuple[int, int], fps: Fraction) -> VideoS
         "preset": _PRESET,
         "crf": _CRF,
         "x264-params": f"threads={_THREADS}:bframes=0:keyint={keys}:scenecut=0:open-gop=0"
-        ":stitchable=1",
+        f":stitchable=1:{_LIGHTER}",
     }
     return stream
 

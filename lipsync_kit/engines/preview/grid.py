@@ -36,10 +36,19 @@ class Area:
         """The rectangle in an array (h, w)."""
         return slice(self.y0, self.y1), slice(self.x0, self.x1)
 
+    def within(self, outer: Area) -> Area:
+        """The same rectangle, counted from the corner of `outer`."""
+        x, y = outer.x0, outer.y0
+        return Area(self.x0 - x, self.y0 - y, self.x1 - x, self.y1 - y)
+
     @property
     def chroma(self) -> tuple[slice, slice]:
         """The rectangle in an array (h/2, w/2, 2)."""
         return slice(self.y0 // 2, self.y1 // 2), slice(self.x0 // 2, self.x1 // 2)
+
+    def carried(self, x: int, y: int) -> Area:
+        """The rectangle `x` pixels further right and `y` further down."""
+        return Area(self.x0 + x, self.y0 + y, self.x1 + x, self.y1 + y)
 
 
 @dataclass(frozen=True)
@@ -62,16 +71,18 @@ class Grid:
         y = self.area.y0 + (np.arange(rows, dtype=np.float32) - 0.5) * self.step - 0.5
         return np.stack(np.meshgrid(x, y), axis=-1)
 
-    def inverse(self, nodes: F32, moved: F32) -> F32:
+    def inverse(self, nodes: F32, moved: F32, shown: F32 | None = None) -> F32:
         """Where what is seen at each node comes from, given how far each node's point goes.
 
         Both (rows, columns, 2) in pixels. Fixed-point iteration (Chen et al. 2008): the point
-        seen at q comes from p with p + moved(p) = q.
+        seen at q comes from p with p + moved(p) = q. With `shown` it is asked for those points
+        instead: `nodes` carried along by whole pixels.
         """
         origin = nodes[0, 0]
-        seen = nodes - moved
+        at = nodes if shown is None else shown
+        seen = nodes - moved if shown is None else nodes
         for _ in range(_ROUNDS - 1):
-            seen = nodes - sampled(moved, (seen - origin) / self.step)
+            seen = at - sampled(moved, (seen - origin) / self.step)
         return np.asarray(seen, np.float32)
 
     def luma_map(self, seen: F32) -> F32:

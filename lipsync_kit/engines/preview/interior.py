@@ -10,13 +10,14 @@ import numpy as np
 import numpy.typing as npt
 
 from lipsync_kit.engines.preview import teeth
+from lipsync_kit.engines.preview.grid import Area
 from lipsync_kit.engines.preview.masks import filled
 from lipsync_kit.engines.preview.mouthline import POINTS
 from lipsync_kit.engines.preview.movements import smoothstep
 from lipsync_kit.engines.preview.plate import Plate
 from lipsync_kit.engines.preview.pose import MOVEMENTS
 from lipsync_kit.engines.preview.rig import Rig
-from lipsync_kit.engines.preview.sampling import blurred, halved, placed
+from lipsync_kit.engines.preview.sampling import glow, halved, placed
 from lipsync_kit.engines.preview.sheets import Sheet
 
 F32 = npt.NDArray[np.float32]
@@ -65,10 +66,10 @@ class Interior:
         down = head.in_picture(0.0, 1.0)
         return cls(rig, plate, sheet, jaw, () if line.smiles else (upper,), cavity, scale, down)
 
-    def shown(self, weights: F32, open_: F32) -> tuple[F32, F32]:
-        """Luma (h, w) and chroma (h/2, w/2, 2) of the area in a pose.
+    def shown(self, weights: F32, open_: F32, box: Area) -> tuple[F32, F32]:
+        """Luma (h, w) and chroma (h/2, w/2, 2) of a part of the sheet's area in a pose.
 
-        `open_` (h, w): how much of each pixel the lips leave open.
+        `open_` (h, w): how much of each of its pixels the lips leave open; none at its rim.
         """
         ycc = np.broadcast_to(self.cavity, (*open_.shape, 3)).copy()
         middle = self.sheet.moved_edge(weights)[POINTS // 2].astype(np.float64)
@@ -76,20 +77,19 @@ class Interior:
         drop = mouth.jaw * weights[_OPEN] - mouth.jaw_shut * weights[_SHUT] + line.gap
         for sprites, place in ((self.jaw, middle + drop * self.down), (self.skull, middle)):
             for sprite in sprites:
-                self._lay(ycc, sprite, place, weights)
+                self._lay(ycc, sprite, place - (box.x0, box.y0), weights)
         shade = self._shade(open_)[..., None]
         ycc[..., :1] = 16 + (ycc[..., :1] - 16) * shade
         ycc[..., 1:] = 128 + (ycc[..., 1:] - 128) * (0.4 + 0.6 * shade)
         luma, chroma = ycc[..., 0], halved(ycc[..., 1:])
-        return self._own(weights, open_, luma, chroma) if line.gap > 0 else (luma, chroma)
+        return self._own(weights, open_, box, luma, chroma) if line.gap > 0 else (luma, chroma)
 
     def _lay(self, ycc: F32, sprite: teeth.Sprite, place: F64, weights: F32) -> None:
         """Lay a sprite over `ycc` with the middle of the closed lips at `place`."""
         roll, zoom, aspect, shear = (float(weights[i]) for i in (_ROLL, _ZOOM, _ASPECT, _SHEAR))
         turn = np.array([[zoom + aspect, shear - roll], [shear + roll, zoom - aspect]])
         scale = self.scale + turn @ self.scale
-        origin = self.sheet.grid.area.x0, self.sheet.grid.area.y0
-        corner = place - origin - scale @ sprite.middle
+        corner = place - scale @ sprite.middle
         matrix, size = np.column_stack([scale, corner]), (ycc.shape[1], ycc.shape[0])
         cover = placed(sprite.cover, matrix, size, cv2.BORDER_CONSTANT)[..., None]
         picture = placed(sprite.ycc, matrix, size, cv2.BORDER_REPLICATE)
@@ -102,20 +102,23 @@ class Interior:
         return np.asarray(0.25 + 0.75 * smoothstep(0.12, 0.62, wide), np.float32)
 
     def _light(self, open_: F32) -> F32:
-        return blurred(open_, _LIGHT * self.rig.head.size)
+        return glow(open_, _LIGHT * self.rig.head.size)
 
-    def _own(self, weights: F32, open_: F32, luma: F32, chroma: F32) -> tuple[F32, F32]:
-        """What the portrait itself shows between its lips, laid over `luma` and `chroma`."""
+    def _own(self, weights: F32, open_: F32, box: Area, luma: F32, chroma: F32) -> tuple[F32, F32]:
+        """What the portrait itself shows between its lips, over `luma` and `chroma`."""
         own_luma, own_chroma = self.sheet.shown(self.plate, weights)
         soft = max(0.7, self.rig.head.size / 300)
-        cover = filled(self.sheet.grid.area, self.sheet.moved_edge(weights), soft)
+        at = box.within(self.sheet.grid.area)
+        cover = filled(box, self.sheet.moved_edge(weights), soft)
         shade: F32 = np.clip(
             0.3 + 0.7 * self._light(open_) / np.maximum(self._light(cover), 1e-3), 0, 1
         )
-        lit = 16 + (own_luma.astype(np.float32) - 16) * shade
+        lit = 16 + (own_luma[at.luma].astype(np.float32) - 16) * shade
         # A mere glimpse of teeth is no row of them: further open, the drawn row takes over.
         line = self.rig.line
         glimpse = 0.0 if line.smiles else weights[_OPEN] / line.gap
         cover = cover * np.float32(1 - smoothstep(0.4, 1.6, glimpse))
-        tinted = chroma + halved(cover)[..., None] * (own_chroma.astype(np.float32) - chroma)
+        tinted = chroma + halved(cover)[..., None] * (
+            own_chroma[at.chroma].astype(np.float32) - chroma
+        )
         return luma + cover * (lit - luma), tinted

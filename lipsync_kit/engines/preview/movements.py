@@ -103,6 +103,11 @@ class MouthFields:
         full = 0.16 * (above if side == "upper" else below) * bell((above + below) / 0.075)
         return self._stack(-0.26 * (u - self.line.middle) * near, full * bell(x / 1.2))
 
+    def broad(self, u: F64, v: F64, side: Side) -> F64:  # noqa: ARG002
+        """The mouth wider by its own width, nothing else."""
+        near = bell((u - self.line.middle) / 0.24) * bell((v - self._seam(u)) / 0.12)
+        return self._stack((u - self.line.middle) * near, np.zeros_like(u))
+
     def lift(self, u: F64, v: F64, side: Side) -> F64:  # noqa: ARG002
         """The corners one face height up, as in a smile; the middle stays."""
         x, above, below = self._local(u, v)

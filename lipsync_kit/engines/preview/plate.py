@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from lipsync_kit.engines.preview.sampling import halved
+from lipsync_kit.engines.preview.sampling import halved, widened
 from lipsync_kit.engines.preview.size import preview_size
 from lipsync_kit.errors import InputError
 
@@ -65,13 +65,25 @@ def plate_of(rgb: U8) -> Plate:
     """The planes of a picture with even sides, shape (h, w, 3)."""
     ycc = to_ycc(rgb)
     luma = np.clip(np.rint(ycc[:, :, 0]), 16, 235).astype(np.uint8)
-    height, width = luma.shape
     chroma = np.clip(np.rint(halved(ycc[:, :, 1:])), 16, 240).astype(np.uint8)
+    return Plate(rgb, luma, _finer(luma), chroma)
+
+
+def plate_of_planes(luma: U8, chroma: U8) -> Plate:
+    """The plate of a video's frame: luma (h, w) and chroma (h/2, w/2, 2), BT.709, limited range."""
+    ycc = np.dstack([luma.astype(np.float32), widened(chroma.astype(np.float32), 2)])
+    back = np.linalg.inv(_TO_YCC[:, :3])
+    to_rgb = np.column_stack([back, -back @ _TO_YCC[:, 3]]).astype(np.float32)
+    rgb = np.clip(np.rint(cv2.transform(ycc, to_rgb)), 0, 255).astype(np.uint8)
+    return Plate(rgb, luma, _finer(luma), chroma)
+
+
+def _finer(luma: U8) -> U8:
+    """`luma` (h, w) at twice its size, its own samples kept as the even ones."""
     doubling = np.array([[2, 0, 0], [0, 2, 0]], np.float32)
-    size = 2 * width, 2 * height
-    edge = cv2.BORDER_REPLICATE
-    fine = cv2.warpAffine(luma, doubling, size, flags=cv2.INTER_LANCZOS4, borderMode=edge)
-    return Plate(rgb, luma, np.asarray(fine, np.uint8), chroma)
+    size = 2 * luma.shape[1], 2 * luma.shape[0]
+    how, edge = cv2.INTER_LANCZOS4, cv2.BORDER_REPLICATE
+    return np.asarray(cv2.warpAffine(luma, doubling, size, flags=how, borderMode=edge), np.uint8)
 
 
 def read_plate(path: Path, resolution: str) -> Plate:

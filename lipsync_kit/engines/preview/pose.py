@@ -19,7 +19,8 @@ class Pose:
     the inner lips. `width`: −1 rounded to +1 spread. `press`: 0 to 1, lips pressed together.
     `brow`: 0 to 1, raised. `blink`: 0 open to 1 closed. `gaze_x`, `gaze_y`: eye widths.
     `lift`: face heights that the corners of the mouth go up. `tilt`: of `brow`, how much more
-    the left one is raised and the right one less. `aspect`, `shear`: what large turns of the
+    the left one is raised and the right one less. `broad`: growth of the mouth's width, lips and
+    all, against the narrowing of a wide gap. `aspect`, `shear`: what large turns of the
     head add to small ones.
     """
 
@@ -38,6 +39,7 @@ class Pose:
     gaze_y: float = 0.0
     lift: float = 0.0
     tilt: float = 0.0
+    broad: float = 0.0
     aspect: float = 0.0
     shear: float = 0.0
 
@@ -67,7 +69,7 @@ def applied(weights: npt.NDArray[np.float32], fields: F32) -> F32:
 MOVEMENTS = (
     "yaw", "pitch", "roll", "x", "y", "zoom",
     "open", "shut", "spread", "round", "press", "brow", "blink", "gaze_x", "gaze_y",
-    "lift", "tilt", "aspect", "shear",
+    "lift", "tilt", "broad", "aspect", "shear",
 )  # fmt: skip
 """The rig's movements, in the order of its fields."""
 

@@ -99,6 +99,7 @@ def mouth_fields(head: Head, mouth: MouthFields, frontal: F64, side: Side) -> di
         "round": mouth.round,
         "press": mouth.press,
         "lift": mouth.lift,
+        "broad": mouth.broad,
     }
     frontals = {name: move(u, v, side) for name, move in movements.items()}
     return {name: head.in_picture(d[..., 0], d[..., 1]) for name, d in frontals.items()}

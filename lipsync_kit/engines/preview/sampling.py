@@ -43,6 +43,17 @@ def blurred(source: npt.NDArray[T], sigma: float) -> npt.NDArray[T]:
     return np.asarray(_OPENCV.GaussianBlur(source, (0, 0), sigma), source.dtype)
 
 
+def glow(source: F32, sigma: float) -> F32:
+    """`source` (h, w) under a wide Gaussian, worked out at a fraction of its size."""
+    height, width = source.shape
+    factor = max(1, int(sigma / 3))
+    size = max(1, width // factor), max(1, height // factor)
+    small = np.asarray(cv2.resize(source, size, interpolation=cv2.INTER_AREA), np.float32)
+    soft = blurred(small, sigma * size[0] / width)
+    wide = cv2.resize(soft, (width, height), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(wide, np.float32)
+
+
 def placed(sprite: F32, matrix: npt.NDArray[np.float64], size: tuple[int, int], edge: int) -> F32:
     """`sprite` laid by an affine `matrix` (2, 3) into a picture of `size` (width, height)."""
     laid = cv2.warpAffine(sprite, matrix, size, flags=cv2.INTER_LINEAR, borderMode=edge)

@@ -6,7 +6,7 @@ by masks, so lips can part without the picture tearing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -30,8 +30,9 @@ _NODES_PER_FACE: Final = 180
 class Sheet:
     """One sheet, all in pixels.
 
-    `fields`: (movements, rows, columns, 2) on `grid`. `edge` (n, 2): its edge in the portrait,
-    and `edge_fields` (movements, n, 2) how that moves.
+    `fields`: (movements, rows, columns, 2) at `nodes`. `edge` (n, 2): its edge in the portrait,
+    and `edge_fields` (movements, n, 2) how that moves. `grid` is where it is shown: at `nodes`,
+    or at `shown_at` when that is elsewhere.
     """
 
     grid: Grid
@@ -39,6 +40,7 @@ class Sheet:
     fields: F32
     edge: F32
     edge_fields: F32
+    shown_at: F32 | None = None
 
     def moved_edge(self, weights: F32) -> F32:
         """The edge in a pose, (n, 2)."""
@@ -46,7 +48,13 @@ class Sheet:
 
     def shown(self, plate: Plate, weights: F32) -> tuple[U8, U8]:
         """The sheet in a pose: luma and chroma of the grid's area."""
-        return self.grid.sample(plate, self.grid.inverse(self.nodes, applied(weights, self.fields)))
+        moved = applied(weights, self.fields)
+        return self.grid.sample(plate, self.grid.inverse(self.nodes, moved, self.shown_at))
+
+    def carried(self, x: int, y: int) -> Sheet:
+        """The sheet as shown in the area `x` pixels further right and `y` further down."""
+        grid = Grid(self.grid.area.carried(x, y), self.grid.step)
+        return replace(self, grid=grid, shown_at=grid.nodes())
 
 
 @dataclass(frozen=True, eq=False)
