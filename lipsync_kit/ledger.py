@@ -18,7 +18,6 @@ on a local disk.
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
 import threading
 import time
@@ -31,64 +30,9 @@ from typing import Any, Literal
 
 from lipsync_kit.engines.base import Ref
 from lipsync_kit.errors import InputError, SetupError
+from lipsync_kit.ledger_file import LIVE, MOVES, VERSION, Charge, State, connect
 
-State = Literal["intent", "submitted", "done", "failed", "rejected", "cancelled", "lost"]
-Charge = Literal["", "none", "maybe", "billed"]
-
-LIVE: tuple[State, ...] = ("intent", "submitted", "done")
-"""States of which a job has at most one attempt."""
-
-MOVES: dict[State, frozenset[State]] = {
-    "intent": frozenset({"submitted", "rejected", "lost"}),
-    "submitted": frozenset({"done", "failed", "cancelled"}),
-    "failed": frozenset({"done"}),
-    "cancelled": frozenset({"done"}),
-    "done": frozenset(),
-    "rejected": frozenset(),
-    "lost": frozenset(),
-}
-"""Where an attempt may go from each state."""
-
-VERSION = 1
-
-_SCHEMA = f"""
-CREATE TABLE IF NOT EXISTS attempts (
-  id TEXT PRIMARY KEY,
-  job TEXT NOT NULL,
-  content TEXT NOT NULL,
-  take INTEGER NOT NULL,
-  chunk INTEGER NOT NULL,
-  engine TEXT NOT NULL,
-  model TEXT NOT NULL,
-  arguments TEXT NOT NULL,
-  state TEXT NOT NULL CHECK (state IN ({", ".join(f"'{state}'" for state in MOVES)})),
-  created REAL NOT NULL,
-  updated REAL NOT NULL,
-  planned_seconds INTEGER NOT NULL,
-  planned_usd TEXT NOT NULL,
-  request_id TEXT,
-  status_url TEXT,
-  response_url TEXT,
-  cancel_url TEXT,
-  charge TEXT NOT NULL DEFAULT '' CHECK (charge IN ('', 'none', 'maybe', 'billed')),
-  billed_seconds INTEGER NOT NULL DEFAULT 0,
-  billed_usd TEXT NOT NULL DEFAULT '0',
-  error TEXT,
-  barred INTEGER NOT NULL DEFAULT 0,
-  clip TEXT
-);
-CREATE UNIQUE INDEX IF NOT EXISTS one_live ON attempts (job)
-  WHERE state IN ({", ".join(f"'{state}'" for state in LIVE)});
-CREATE UNIQUE INDEX IF NOT EXISTS one_request ON attempts (engine, request_id)
-  WHERE request_id IS NOT NULL;
-CREATE TABLE IF NOT EXISTS uploads (
-  place TEXT NOT NULL,
-  sha256 TEXT NOT NULL,
-  url TEXT NOT NULL,
-  created REAL NOT NULL,
-  PRIMARY KEY (place, sha256)
-);
-"""
+__all__ = ["LIVE", "MOVES", "VERSION", "Attempt", "Charge", "Intent", "Ledger", "State", "job_key"]
 
 
 @dataclass(frozen=True)
@@ -103,11 +47,14 @@ class Intent:
     arguments: Mapping[str, Any]
     seconds: int
     usd: Fraction
+    clock_offset: float | None = None
 
 
 @dataclass(frozen=True)
 class Attempt:
     """One row. ``created`` and ``updated`` are Unix seconds, ``usd`` exact dollars.
+
+    ``clock_offset``: seconds that the service's clock was ahead when the intent was written.
 
     ``planned_*`` is the estimate that was written before the POST, ``billed_*`` what the
     service is known to charge (``charge`` ``billed``) or may charge (``maybe``).
@@ -124,6 +71,7 @@ class Attempt:
     state: State
     created: float
     updated: float
+    clock_offset: float | None
     planned_seconds: int
     planned_usd: Fraction
     ref: Ref | None
@@ -152,7 +100,7 @@ class Ledger:
         self._guard = threading.RLock()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = _connect(path)
+            self._db = connect(path)
         except OSError as error:
             raise SetupError(
                 f"{path}: can't be written: {error.strerror}.", code="not_writable"
@@ -195,14 +143,15 @@ class Ledger:
             json.dumps(intent.arguments, sort_keys=True),
             now,
             now,
+            intent.clock_offset,
             intent.seconds,
             str(intent.usd),
         )
         try:
             self._write(
                 "INSERT INTO attempts (id, job, content, take, chunk, engine, model, arguments,"
-                " state, created, updated, planned_seconds, planned_usd)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'intent', ?, ?, ?, ?)",
+                " state, created, updated, clock_offset, planned_seconds, planned_usd)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'intent', ?, ?, ?, ?, ?)",
                 row,
             )
         except sqlite3.IntegrityError:
@@ -363,54 +312,6 @@ class Ledger:
         return [_attempt(row) for row in rows]
 
 
-def _connect(path: Path) -> sqlite3.Connection:
-    """Open, set up and check the database; waits out others who do the same."""
-    deadline = time.monotonic() + 30
-    while True:
-        database = sqlite3.connect(path, isolation_level=None, timeout=30, check_same_thread=False)
-        database.row_factory = sqlite3.Row
-        try:
-            _prepare(database, path)
-            return database
-        except sqlite3.OperationalError as error:
-            database.close()
-            # Switching to WAL does not wait for others by itself.
-            if "locked" not in str(error) or time.monotonic() > deadline:
-                raise
-            time.sleep(0.05)
-        except BaseException:
-            database.close()
-            raise
-
-
-def _prepare(database: sqlite3.Connection, path: Path) -> None:
-    found = database.execute("PRAGMA user_version").fetchone()[0]
-    if found > VERSION:
-        raise InputError(
-            f"{path}: made by a newer lipsync-kit (ledger {found}, this one knows {VERSION}).",
-            code="ledger",
-            hint="Upgrade lipsync-kit: pip install -U lipsync-kit",
-        )
-    database.execute("PRAGMA journal_mode = WAL")
-    database.execute("PRAGMA synchronous = FULL")
-    database.execute("PRAGMA fullfsync = ON")  # macOS: flush the drive's own cache too
-    if found == VERSION:
-        return
-    database.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
-    _flush_folder(path.parent)
-
-
-def _flush_folder(folder: Path) -> None:
-    """Make the new file's name durable, where folders can be flushed."""
-    if os.name == "nt":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def _attempt(row: sqlite3.Row) -> Attempt:
     ref = None
     if row["request_id"] is not None:
@@ -427,6 +328,7 @@ def _attempt(row: sqlite3.Row) -> Attempt:
         state=row["state"],
         created=row["created"],
         updated=row["updated"],
+        clock_offset=row["clock_offset"],
         planned_seconds=row["planned_seconds"],
         planned_usd=Fraction(row["planned_usd"]),
         ref=ref,

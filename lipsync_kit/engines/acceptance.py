@@ -5,8 +5,13 @@ from __future__ import annotations
 from fractions import Fraction
 from pathlib import Path
 
-from lipsync_kit.errors import InputError
+from lipsync_kit.engines.base import Outcome, RemoteEngine
+from lipsync_kit.errors import InputError, ResultUnavailable
 from lipsync_kit.schema import Finding
+from lipsync_kit.store import atomic
+
+DOWNLOADS = 3
+"""How often a clip that arrives broken is downloaded before it is given up."""
 
 UNUSABLE_SHARE = Fraction(1, 2)
 """A clip shorter than this share of its chunk is no clip of it."""
@@ -64,6 +69,27 @@ def _read_through(container: object) -> Fraction:
     end = max(begin + length for begin, length in times)
     seconds: Fraction = (end - min(begin for begin, _ in times)) * stream.time_base
     return seconds
+
+
+def fetch_clip(engine: RemoteEngine, outcome: Outcome, clip: Path) -> Fraction:
+    """Download until the clip is whole; it appears at ``clip`` complete or not at all.
+
+    Returns its seconds. Raises :class:`~lipsync_kit.errors.ResultUnavailable` for one that
+    stays broken or is gone, and passing faults as they come.
+    """
+    reason = ""
+    for _ in range(DOWNLOADS):
+        try:
+            with atomic(clip) as temporary:
+                engine.fetch(outcome, temporary)
+                return clip_seconds(temporary)
+        except BrokenClip as broken:
+            reason = broken.reason
+    raise ResultUnavailable(
+        f"the clip arrived broken: {reason}",
+        code="result_broken",
+        hint="Run `lipsync-kit render` again to fetch it once more, or use --retake.",
+    )
 
 
 def judge_length(index: int, length: Fraction, expected: Fraction) -> Finding | None:

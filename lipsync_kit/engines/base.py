@@ -140,6 +140,11 @@ class RemoteEngine(Protocol):
     console: str
     """Where a person can look at their requests."""
 
+    @property
+    def clock_offset(self) -> float | None:
+        """Seconds that the service's clock is ahead of this machine's, once it is known."""
+        ...
+
     def check(self) -> None:
         """Raise :class:`~lipsync_kit.errors.AccountError` when there is no key."""
         ...
@@ -162,8 +167,12 @@ class RemoteEngine(Protocol):
         """
         ...
 
-    def find(self, request: RemoteRequest, since: float) -> list[Ref]:
-        """Jobs with exactly these arguments sent since then (seconds, Unix), oldest first."""
+    def find(self, request: RemoteRequest, since: float, ahead: float | None) -> list[Ref]:
+        """Jobs with exactly these arguments sent since then, oldest first.
+
+        ``since``: Unix seconds by this machine's clock, ``ahead``: how far the service's clock
+        was ahead of it then, where that is known.
+        """
         ...
 
     def poll(self, ref: Ref, *, logs: bool) -> Look:

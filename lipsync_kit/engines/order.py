@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lipsync_kit.catalog import Tariff
+from lipsync_kit.engines.base import RemoteEngine
 from lipsync_kit.errors import (
     AccountError,
     BudgetError,
@@ -63,15 +64,16 @@ class PaidJob:
         """What it is expected to cost; ``None`` when the price is unknown."""
         return self.tariff.bill(self.length)[1]
 
-    def intent(self, engine: str, arguments: Mapping[str, Any]) -> Intent:
+    def intent(self, engine: RemoteEngine, arguments: Mapping[str, Any]) -> Intent:
         """What the ledger is to hold before this job is sent with ``arguments``."""
         return Intent(
             content=self.content,
             take=self.take,
             chunk=self.index,
-            engine=engine,
+            engine=engine.name,
             model=self.model,
             arguments=arguments,
+            clock_offset=engine.clock_offset,
             seconds=self.seconds,
             usd=self.usd or Fraction(0),
         )

@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from lipsync_kit.engines.base import RemoteEngine
-from lipsync_kit.engines.errand import Errand, Step
+from lipsync_kit.engines.dispatch import Step
+from lipsync_kit.engines.errand import Errand
 from lipsync_kit.engines.order import ChunkReceipt, PaidJob, Receipt, RemoteOptions
 from lipsync_kit.engines.uploads import Uploads
 from lipsync_kit.errors import AccountError, BudgetError, LipsyncError, SetupError, UnsettledError
@@ -32,6 +33,8 @@ THREADS = 8
 """Steps under way at once: enough to keep the line busy, few enough to be polite."""
 QUESTION_PAUSE = 0.04
 """Seconds between two polls over all jobs, so that a hundred jobs ask no more than twenty."""
+CROWD = 6
+"""Jobs waiting above which a queue's every step is not worth a line."""
 PARTING = 15.0
 """Seconds that an interrupted run gives a POST under way to be answered and written down."""
 NAP = 1.0
@@ -59,9 +62,9 @@ def outlook(ledger: Ledger, work: Sequence[PaidJob]) -> Outlook:
 
 def _accounted(ledger: Ledger, job: PaidJob) -> bool:
     attempt = ledger.latest(job.content, job.take)
-    return attempt is not None and (
-        attempt.barred or attempt.state in {"intent", "submitted", "done"}
-    )
+    if attempt is None:
+        return job.clip.exists()
+    return attempt.barred or attempt.state in {"intent", "submitted", "done"}
 
 
 def collect(
@@ -102,7 +105,10 @@ class _Ended:
 
 
 class _Errands:
-    """All errands of one run and who of them may do what. Used by one thread only."""
+    """All errands of one run and who of them may do what.
+
+    One thread only calls it, but for what errands ask (``say``, ``pace``, ``crowded``).
+    """
 
     def __init__(
         self,
@@ -120,10 +126,7 @@ class _Errands:
         self._events: queue.SimpleQueue[_Ended | str] = queue.SimpleQueue()
         self._stopped: LipsyncError | None = None
         uploads = Uploads(engine, ledger)
-        self._all = [
-            Errand(job, engine, ledger, uploads, options, self._events.put, self._pace)
-            for job in work
-        ]
+        self._all = [Errand(job, engine, ledger, uploads, options, self) for job in work]
         self._due: dict[Errand, float] = dict.fromkeys(self._all, 0.0)
         self._unsent: dict[Errand, float] = {}
         self._running: set[Errand] = set()
@@ -152,9 +155,21 @@ class _Errands:
         if standing:
             self._progress.note(f"after {clock(now - self._began)}: {'; '.join(standing[:6])}")
 
-    def _pace(self) -> float:
-        waiting = len(self._due) + len(self._running)
-        return max(self._options.poll_interval, QUESTION_PAUSE * waiting)
+    def say(self, line: str) -> None:
+        """Have a person told, from any thread."""
+        self._events.put(line)
+
+    def pace(self) -> float:
+        """Seconds between two looks at one job."""
+        return max(self._options.poll_interval, QUESTION_PAUSE * self._waiting)
+
+    def crowded(self) -> bool:
+        """Whether so many wait that a queue's every step is not worth a line."""
+        return self._waiting > CROWD
+
+    @property
+    def _waiting(self) -> int:
+        return len(self._due) + len(self._running)
 
     def _check_cap(self) -> None:
         """An estimate above the cap stops before the first submit."""
@@ -342,6 +357,7 @@ def job_rows(ledger: Ledger, work: Sequence[PaidJob]) -> list[dict[str, Any]]:
         usd = attempt.billed_usd if attempt is not None and known else job.usd
         rows.append(
             {
+                "id": None if attempt is None else attempt.id,
                 "index": job.index,
                 "take": job.take,
                 "state": "planned" if attempt is None else attempt.state,

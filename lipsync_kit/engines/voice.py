@@ -35,15 +35,17 @@ class Voice:
         """One line."""
         self._say(f"{self.name}: {words}")
 
-    def look(self, look: Look) -> None:
+    def look(self, look: Look, *, crowded: bool = False) -> None:
         """State and queue position when they changed, and log lines that are new.
 
-        A service sends its log whole each time, or only what is new; both come out once.
+        ``crowded``: the position alone is not worth a line. A service sends its log whole
+        each time, or only what is new; both come out once.
         """
         self._hard = False
         state = (look.state, look.position)
-        if look.state != "ended" and state != self._told:
-            self._told = state
+        before, self._told = self._told, state
+        moved = before is None or before[0] != look.state if crowded else before != state
+        if look.state != "ended" and moved:
             self.tell(f"{_words(*state)} ({clock(time.monotonic() - self._began)})")
         for line, times in Counter(look.logs).items():
             for _ in range(times - self._lines[line]):

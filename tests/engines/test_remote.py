@@ -168,6 +168,15 @@ class TestPaying:
         assert shop.run().error is None
         assert len(shop.fal.billed) == 3
 
+    def test_a_clip_outlives_its_ledger(self, shop: Shop) -> None:
+        shop.run()
+        for path in shop.layout.hidden.glob("ledger.db*"):
+            path.unlink()
+        receipt = shop.run()
+        assert receipt.error is None
+        assert [row.state for row in receipt.chunks] == ["done"] * 3
+        assert len(shop.fal.jobs) == 3
+
     def test_what_the_service_reports_is_billed(self, fal: FalServer, tmp_path: Path) -> None:
         shop = Shop(tmp_path / "p", fal, chunks=1)
         fal.counter.reported_seconds = 7.2
@@ -244,13 +253,19 @@ class TestSettling:
         assert len(shop.fal.asked("POST", "/omnihuman")) == posts
 
     def test_the_user_may_send_it_again(self, shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("lipsync_kit.engines.errand.RESUBMIT_AGE", 0.5)
+        monkeypatch.setattr("lipsync_kit.engines.dispatch.RESUBMIT_AGE", 0.5)
         shop.fal.fault("submit", "drop_before")
         shop.run(replace(QUICK, timeout=0.6))
         receipt = shop.run(replace(QUICK, resubmit_lost=True))
         assert receipt.error is None
         assert len(shop.fal.billed) == 3
         assert receipt.maybe_usd == Fraction("0.48")
+
+    def test_a_short_timeout_does_not_keep_the_user_from_it(self, shop: Shop) -> None:
+        shop.fal.fault("submit", "drop_before")
+        shop.run(replace(QUICK, timeout=0.4))
+        assert shop.run(replace(QUICK, timeout=2.0, resubmit_lost=True)).error is None
+        assert len(shop.fal.billed) == 3
 
     def test_even_then_it_is_looked_for_first(self, shop: Shop) -> None:
         shop.fal.list_lag = 0.8
@@ -304,7 +319,7 @@ class TestSending:
     def test_a_service_that_stays_busy_is_an_error(
         self, shop: Shop, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("lipsync_kit.engines.errand.TRIES", 2)
+        monkeypatch.setattr("lipsync_kit.engines.dispatch.TRIES", 2)
         shop.fal.fault("submit", "status_before", times=99, status=429, body={"detail": "busy"})
         receipt = shop.run()
         assert receipt.error is not None
@@ -320,7 +335,7 @@ class TestSending:
         assert len(shop.fal.asked("POST", "/omnihuman")) == 1
 
     def test_no_line_at_all(self, shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("lipsync_kit.engines.errand.TRIES", 2)
+        monkeypatch.setattr("lipsync_kit.engines.dispatch.TRIES", 2)
         shop.run(replace(QUICK, submit_only=True))
         with FalServer() as other:
             gone = other.url
@@ -415,6 +430,14 @@ class TestWaiting:
         assert shop.notes.told("in the queue at position 2") >= 2
         assert shop.notes.told("in the queue at position 1") >= 2
         assert shop.notes.told("running") >= 2
+
+    def test_a_crowd_in_the_queue_is_told_in_short(self, fal: FalServer, tmp_path: Path) -> None:
+        shop = Shop(tmp_path / "many", fal, chunks=12)
+        fal.counter.queue_seconds = 1.5
+        shop.run(replace(QUICK, submit_only=True))
+        shop.run()
+        assert 12 <= shop.notes.told("in the queue") <= 30
+        assert shop.notes.told("clip arrived") == 12
 
     def test_log_lines_are_told_once(self, shop: Shop) -> None:
         shop.fal.logs = ["warming up", "drawing", "drawing"]

@@ -77,7 +77,7 @@ def fal(monkeypatch: pytest.MonkeyPatch) -> Iterator[FalServer]:
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr("lipsync_kit.engines.errand.RESUBMIT_AGE", 0.1)
+    monkeypatch.setattr("lipsync_kit.engines.dispatch.RESUBMIT_AGE", 0.1)
     monkeypatch.setattr("lipsync_kit.engines.fal.wire.READ_SECONDS", 1.0)
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     yield

@@ -62,3 +62,25 @@ def test_even_without_the_lock_the_ledger_keeps_the_promise(tmp_path: Path) -> N
         left = [finish(one) for one in [start(fal, argv, tmp_path) for _ in range(CROWD)]]
         assert [one.status for one in left] == [0] * CROWD, [one.stdout for one in left]
         assert len(fal.billed) == len(fal.jobs) == 4
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals are POSIX's")
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_render_loses_nothing(
+    tmp_path: Path, number: signal.Signals, status: int
+) -> None:
+    with FalServer(queue_seconds=2) as fal:
+        fal.fault("submit", "slow", seconds=1.0)
+        root = make_project(tmp_path / "p", chunks=2)
+        first = start(fal, render_argv(root, "--jobs", "1"), tmp_path)
+        while not fal.jobs:  # the POST has arrived; its reply is on its way
+            assert first.poll() is None
+        first.send_signal(number)
+        left = finish(first)
+        assert left.status == status
+        assert left.document["error"]["code"] == "interrupted"
+        looked = len(fal.asked("GET", "by-endpoint"))
+        fal.counter.queue_seconds = 0
+        assert finish(start(fal, render_argv(root), tmp_path)).status == 0
+        assert len(fal.billed) == 2
+        assert len(fal.asked("GET", "by-endpoint")) == looked == 0

@@ -127,9 +127,14 @@ class FalEngine:
         others = ", ".join(sorted(named - self._settings.origins))
         return f"its reply named {others}; asking {self._settings.queue_url}" if others else ""
 
-    def find(self, request: RemoteRequest, since: float) -> list[Ref]:
+    @property
+    def clock_offset(self) -> float | None:
+        """Seconds that fal's clock is ahead, once a reply has told."""
+        return self._wire.clock_offset
+
+    def find(self, request: RemoteRequest, since: float, ahead: float | None = None) -> list[Ref]:
         """Requests with exactly these arguments in fal's list, oldest first."""
-        ids = self._again(lambda: find_requests(self._wire, request, since))
+        ids = self._again(lambda: find_requests(self._wire, request, since, ahead))
         return [self.ref(request.model, request_id) for request_id in ids]
 
     def poll(self, ref: Ref, *, logs: bool) -> Look:

@@ -23,17 +23,19 @@ PAGE = 100
 PAGES = 1000
 
 
-def find_requests(wire: Wire, request: RemoteRequest, since: float) -> list[str]:
+def find_requests(
+    wire: Wire, request: RemoteRequest, since: float, ahead: float | None
+) -> list[str]:
     """Ids of the requests with exactly these arguments sent since then, oldest first.
 
-    ``since``: Unix seconds by our clock. Raises
+    ``since``: Unix seconds by our clock, which fal's was ``ahead`` of then. Raises
     :class:`~lipsync_kit.engines.base.PassingFault`, and
     :class:`~lipsync_kit.errors.LipsyncError` when the list is closed to this key.
     """
     if wire.clock_offset is None:  # one question, so that the window is in fal's own time
         next(_pages(wire, request.model, since), None)
-    offset = wire.clock_offset or 0.0
-    begin = since + offset - SLACK
+    now_ahead = wire.clock_offset or 0.0
+    begin = since + (now_ahead if ahead is None else ahead) - SLACK
     hits: dict[str, float] = {}
     for page in _pages(wire, request.model, begin):
         for item in page:

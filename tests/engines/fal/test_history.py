@@ -61,6 +61,14 @@ def test_a_clock_that_is_wrong_does_not_hide_it(
     assert find(engine, since=real() + 7200) == [job.id]
 
 
+def test_a_clock_that_was_wrong_then_does_not_hide_it(fal: FalServer, engine: FalEngine) -> None:
+    job = fal.counter.register(MODEL, ARGUMENTS)
+    then = time.time() + 7200  # what this machine's clock said when the intent was written
+    request = RemoteRequest(MODEL, ARGUMENTS)
+    assert [ref.request_id for ref in engine.find(request, then, -7200.0)] == [job.id]
+    assert engine.find(request, then, 0.0) == []
+
+
 def test_the_urls_of_a_found_request_work(fal: FalServer, engine: FalEngine) -> None:
     job = fal.counter.register(MODEL, ARGUMENTS)
     (ref,) = engine.find(RemoteRequest(MODEL, ARGUMENTS), time.time())
