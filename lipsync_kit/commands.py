@@ -93,6 +93,7 @@ def _prep_options(options: Namespace, settings: Settings) -> PrepOptions:
 def _inputs(options: Namespace, settings: Settings) -> Inputs:
     """The given files, downloads included; narrations by language are read apart."""
     given: dict[str, Path] = {}
+    urls: dict[str, str] = {}
     for role in ("image", "audio", "video"):
         path = getattr(options, role, None)
         url = getattr(options, f"{role}_url", None)
@@ -102,9 +103,10 @@ def _inputs(options: Namespace, settings: Settings) -> Inputs:
             from lipsync_kit.media.fetch import fetch
 
             path = fetch(url, role, settings.cache_dir, allow_private=options.allow_private)
+            urls[role] = url
         if isinstance(path, Path):
             given[role] = path
-    return Inputs(**given)
+    return Inputs(**given, urls=urls)
 
 
 def _tell_plan(project: Project) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -50,11 +51,12 @@ class PrepOptions:
 
 @dataclass(frozen=True)
 class Inputs:
-    """The files that were given."""
+    """The files that were given, and by role the URLs that some of them came from."""
 
     image: Path | None = None
     audio: Path | None = None
     video: Path | None = None
+    urls: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def task(self) -> Task:
@@ -62,7 +64,7 @@ class Inputs:
 
         Raises :class:`~lipsync_kit.errors.UsageError` when they make none.
         """
-        given = {name for name, path in vars(self).items() if path is not None}
+        given = set(self.files())
         for inputs, task in TASKS.items():
             if given == inputs:
                 return task
@@ -75,7 +77,8 @@ class Inputs:
 
     def files(self) -> dict[str, Path]:
         """The given files by role."""
-        return {name: path for name, path in vars(self).items() if path is not None}
+        given = {"image": self.image, "audio": self.audio, "video": self.video}
+        return {role: path for role, path in given.items() if path is not None}
 
 
 def prep(
@@ -146,7 +149,7 @@ def _plan(
 
 def _sources(inputs: Inputs) -> dict[str, Source]:
     return {
-        role: Source(path=str(path.absolute()), sha256=digest_file(path))
+        role: Source(path=str(path.absolute()), sha256=digest_file(path), url=inputs.urls.get(role))
         for role, path in inputs.files().items()
     }
 

@@ -48,10 +48,11 @@ class Finding(Record):
 
 
 class Source(Record):
-    """An input as the user gave it: a local path or a URL, and the digest of its bytes."""
+    """An input as it was given: a local path, its digest, and the URL that it came from."""
 
     path: str
     sha256: str
+    url: str | None = None
 
 
 class Audio(Record):

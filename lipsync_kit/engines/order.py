@@ -28,10 +28,14 @@ from lipsync_kit.schema import Finding
 
 @dataclass(frozen=True)
 class PaidFile:
-    """A file that goes along, by its absolute path and its digest."""
+    """A file that goes along, by its absolute path and its digest.
+
+    ``url``: where the user's own server has the very same bytes, so that they need no upload.
+    """
 
     path: Path
     sha256: str
+    url: str | None = None
 
 
 @dataclass(frozen=True)

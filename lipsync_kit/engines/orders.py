@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 from lipsync_kit.catalog import Model
@@ -97,7 +98,7 @@ def _shared_files(layout: Layout, project: Project) -> dict[str, PaidFile]:
     if project.image is None:
         return {}
     path = layout.root / project.image.path
-    return {"image": PaidFile(path.absolute(), digest_file(path))}
+    return {"image": _file(project, "image", path)}
 
 
 def _own_file(layout: Layout, project: Project, chunk: Chunk) -> dict[str, PaidFile]:
@@ -107,7 +108,15 @@ def _own_file(layout: Layout, project: Project, chunk: Chunk) -> dict[str, PaidF
         paths["audio"] = layout.sound(chunk.index)
     if project.task != "talk":
         paths["video"] = layout.piece(chunk.index)
-    return {role: PaidFile(path.absolute(), digest_file(path)) for role, path in paths.items()}
+    return {role: _file(project, role, path) for role, path in paths.items()}
+
+
+def _file(project: Project, role: str, path: Path) -> PaidFile:
+    """A file to send; by the user's URL where what it names was fit to be sent as it is."""
+    sha256 = digest_file(path)
+    source = project.inputs.get(role)
+    unchanged = source is not None and source.sha256 == sha256
+    return PaidFile(path.absolute(), sha256, source.url if source and unchanged else None)
 
 
 def _content(
