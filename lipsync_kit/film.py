@@ -67,7 +67,8 @@ def tiles(project: Project, clips: dict[int, Path], *, handles: bool) -> list[Ti
             lead = _frames_between(chunk.sent_start, chunk.start, project.fps)
             tail = _frames_between(chunk.end, chunk.sent_end, project.fps)
         pause = chunk.pause_ms * timing.SAMPLE_RATE // 2000
-        made.append(Tile(clips[chunk.index], chunk.start, chunk.end, lead, tail, pause))
+        scene = chunk.cut == "scene"
+        made.append(Tile(clips[chunk.index], chunk.start, chunk.end, lead, tail, pause, scene))
     return made
 
 

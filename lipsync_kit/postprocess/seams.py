@@ -234,17 +234,19 @@ def morph(path: _Path) -> list[Still]:
     """The frames of a path, by optical flow."""
     import numpy as np
 
-    height, width = path.start.luma.shape
-    planes = []
-    for place, (one, two) in enumerate(zip(_planes(path.start), _planes(path.target), strict=True)):
+    ways = []
+    for place, pair in enumerate(zip(_planes(path.start), _planes(path.target), strict=True)):
+        one, two = (plane.astype(np.float32) for plane in pair)
         there, back = (_scaled(flow, one.shape) for flow in path.flows)
-        early, late = one.astype(np.float32), two.astype(np.float32)
-        cross = _detailed if place == 0 else _crossed
-        planes.append([cross(early, late, there, back, share) for share in path.shares])
-    return [
-        Still(_packed([_rounded(plane) for plane in frame], height, width))
-        for frame in zip(*planes, strict=True)
-    ]
+        ways.append((_detailed if place == 0 else _crossed, one, two, there, back))
+    height, width = path.start.luma.shape
+    moved = []
+    for share in path.shares:
+        planes = [
+            _rounded(mix(one, two, there, back, share)) for mix, one, two, there, back in ways
+        ]
+        moved.append(Still(_packed(planes, height, width)))
+    return moved
 
 
 def _narrowed(luma: Plane, width: int) -> Plane:

@@ -245,7 +245,7 @@ def _ending(film: _Film, index: int) -> Ending | None:
 
 def _most_blended(film: _Film, index: int) -> int:
     """Frames that a blend may take at a tile's end: those in the pause and a little before."""
-    if film.options.seams == "cut":
+    if film.options.seams == "cut" or film.tiles[index].scene:
         return 0
     silent = int(film.tiles[index].pause * film.look.fps / SAMPLE_RATE)
     fitting = min(MOST_BLENDED, max(LEAST_BLENDED, silent + BEFORE_PAUSE))

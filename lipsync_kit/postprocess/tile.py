@@ -22,7 +22,7 @@ class Tile:
     ``start``/``end``: samples of the 48 kHz master. ``lead``/``tail``: frames, at the film's
     rate, that the clip has before the tile and may have after it, because more sound was sent
     than the tile holds (handles). ``pause``: samples of silence on either side of ``end``; a
-    seam's morph stays within it.
+    seam's blend stays near it. ``scene``: the picture is meant to change at ``end``.
     """
 
     clip: Path
@@ -31,6 +31,7 @@ class Tile:
     lead: int = 0
     tail: int = 0
     pause: int = 0
+    scene: bool = False
 
     def first_frame(self, fps: Fraction) -> int:
         """The film's frame with which the tile begins."""

@@ -123,6 +123,27 @@ def test_a_held_end_is_blended_too(tmp_path: Path) -> None:
     assert len(set(film[30:41])) == 11
 
 
+def test_a_scene_change_stays_one(tmp_path: Path) -> None:
+    paths = [
+        encode(tmp_path / f"{i}.mp4", clip, 30, MAKE)
+        for i, clip in enumerate((pan(10, 30), pan(60, 30)))
+    ]
+    tiles = [
+        Tile(paths[0], 0, 30 * 1920, pause=PAUSE, scene=True),
+        Tile(paths[1], 30 * 1920, 60 * 1920),
+    ]
+    made = stitch(
+        tiles,
+        fps=FPS,
+        master=None,
+        out=tmp_path / "film.mp4",
+        options=StitchOptions(seams="morph"),
+        progress=Silent(),
+    )
+    assert [seam.kind for seam in made.seams] == ["cut"]
+    assert made.seams[0].hard > 3
+
+
 stills = st.lists(st.floats(0, 60), min_size=1, max_size=30)
 
 
