@@ -279,6 +279,16 @@ class Ledger:
         """Forget an upload that the service could not load."""
         self._write("DELETE FROM uploads WHERE place = ? AND url = ?", (place, url))
 
+    def shun(self, url: str) -> None:
+        """Remember a URL that the service could not load."""
+        self._write("INSERT OR IGNORE INTO unreachable VALUES (?)", (url,))
+
+    def shunned(self, url: str) -> bool:
+        """Whether the service could not load that URL before."""
+        with self._guard:
+            found = self._db.execute("SELECT 1 FROM unreachable WHERE url = ?", (url,)).fetchone()
+        return found is not None
+
     def _move(self, attempt: Attempt, to: State, **columns: Any) -> bool:
         """Compare and set: ``attempt.state`` → ``to``, or False when it has moved on."""
         if to not in MOVES[attempt.state]:

@@ -67,6 +67,7 @@ CREATE TABLE IF NOT EXISTS uploads (
   created REAL NOT NULL,
   PRIMARY KEY (place, sha256)
 );
+CREATE TABLE IF NOT EXISTS unreachable (url TEXT PRIMARY KEY);
 """
 
 

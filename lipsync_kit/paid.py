@@ -77,7 +77,13 @@ def paid_clips(
         findings=tuple(finding for row in receipt.chunks for finding in row.findings),
         missing=missing or None,
         handles=project.task != "motion",  # a driving piece's lead is trimmed by the service
-        billed=Billed(seconds=receipt.seconds, usd=float(receipt.usd)),
+        billed=Billed(
+            seconds=receipt.seconds,
+            usd=float(receipt.usd),
+            maybe_seconds=receipt.maybe_seconds,
+            maybe_usd=float(receipt.maybe_usd),
+        ),
+        bills={row.index: row.bill for row in receipt.chunks},
     )
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from lipsync_kit import timing
 from lipsync_kit.engines.base import ClipRequest
@@ -57,7 +57,8 @@ class Clips:
     """What an engine made: the clip's take of each chunk, and what it noticed.
 
     ``missing``: chunks that have no clip yet, with their state. ``handles``: whether clips
-    cover what was sent rather than just the tile.
+    cover what was sent rather than just the tile. ``bills``: what :class:`.ClipState` says of
+    a paid take.
     """
 
     takes: dict[int, tuple[int, Path]]
@@ -65,6 +66,7 @@ class Clips:
     missing: dict[int, str] | None = None
     handles: bool = False
     billed: Billed = NOTHING_BILLED
+    bills: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
 
 
 def render(
@@ -225,6 +227,7 @@ def _states(
             take=clips.takes[chunk.index][0],
             clip=str(used[chunk.index].absolute()),
             ready=str(ready.absolute()),
+            **clips.bills.get(chunk.index, {}),
         )
         for chunk, ready in zip(project.chunks, film.ready, strict=True)
     )
@@ -237,9 +240,9 @@ def _unfinished(layout: Layout, project: Project, clips: Clips) -> Rendered:
         take = clips.takes.get(chunk.index)
         clip = str(use_clip(layout, chunk, take[1]).absolute()) if take else None
         state = missing.get(chunk.index, "done")
-        states.append(
-            ClipState(index=chunk.index, state=state, take=take[0] if take else 1, clip=clip)
-        )
+        number = take[0] if take else 1
+        bill = clips.bills.get(chunk.index, {})
+        states.append(ClipState(index=chunk.index, state=state, take=number, clip=clip, **bill))
     return Rendered(
         chunks=tuple(states),
         billed=clips.billed,

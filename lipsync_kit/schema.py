@@ -149,13 +149,22 @@ class Project(Record):
 
 
 class ClipState(Record):
-    """One chunk after a render: its state, the take in use, and its files (absolute paths)."""
+    """One chunk after a render: its state, the take in use, and its files (absolute paths).
+
+    Of a paid take also the service's ``request_id`` and what it cost: billed ``seconds`` and
+    ``usd``, with ``charge`` ``billed``, ``maybe`` (the service may bill it), ``none`` or, while
+    that is unknown, empty.
+    """
 
     index: int
     state: str
     take: int
     clip: str | None = None
     ready: str | None = None
+    request_id: str | None = None
+    seconds: int = 0
+    usd: float = 0.0
+    charge: str = ""
 
 
 class Film(Record):
@@ -166,10 +175,15 @@ class Film(Record):
 
 
 class Billed(Record):
-    """What was paid for this project's clips."""
+    """What was paid for this project's clips, over all runs and takes.
+
+    ``maybe_seconds`` and ``maybe_usd``: what the service may have billed on top.
+    """
 
     seconds: int = 0
     usd: float = 0.0
+    maybe_seconds: int = 0
+    maybe_usd: float = 0.0
 
 
 class Rendered(Record):

@@ -123,17 +123,24 @@ class ChunkReceipt:
     findings: tuple[Finding, ...] = ()
     error: LipsyncError | None = None
 
+    @property
+    def bill(self) -> dict[str, Any]:
+        """Request and cost, as JSON."""
+        return {
+            "request_id": self.request_id,
+            "charge": self.charge,
+            "seconds": self.seconds,
+            "usd": float(self.usd),
+        }
+
     def to_dict(self) -> dict[str, Any]:
         """The row as JSON."""
         return {
             "index": self.index,
             "take": self.take,
             "state": self.state,
-            "request_id": self.request_id,
             "model": self.model,
-            "charge": self.charge,
-            "seconds": self.seconds,
-            "usd": float(self.usd),
+            **self.bill,
             "error": None if self.error is None else self.error.to_dict()["error"],
         }
 
@@ -179,7 +186,8 @@ class Receipt:
         return {
             "seconds": self.seconds,
             "usd": float(self.usd),
-            "maybe": {"seconds": self.maybe_seconds, "usd": float(self.maybe_usd)},
+            "maybe_seconds": self.maybe_seconds,
+            "maybe_usd": float(self.maybe_usd),
         }
 
 

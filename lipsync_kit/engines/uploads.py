@@ -22,7 +22,6 @@ class Uploads:
         self._guard = threading.Lock()
         self._locks: dict[str, threading.Lock] = {}
         self._urls: dict[str, str] = {}
-        self._useless: set[str] = set()
 
     def url(self, file: PaidFile) -> str:
         """The file's URL, after sending it if need be.
@@ -32,7 +31,7 @@ class Uploads:
         with self._guard:
             lock = self._locks.setdefault(file.sha256, threading.Lock())
         with lock:
-            if file.url is not None and file.url not in self._useless:
+            if file.url is not None and not self._ledger.shunned(file.url):
                 return file.url
             known = self._urls.get(file.sha256) or self._earlier(file.sha256)
             if known is None:
@@ -50,7 +49,7 @@ class Uploads:
 
     def forget(self, url: str) -> None:
         """The service could not load this: send its file when it is next used."""
-        self._useless.add(url)
+        self._ledger.shun(url)
         self._ledger.drop_upload(self._engine.place, url)
         with self._guard:
             self._urls = {sha: known for sha, known in self._urls.items() if known != url}

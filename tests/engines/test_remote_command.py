@@ -176,7 +176,8 @@ def test_a_job_that_fails(desk: Desk) -> None:
     assert said.error["data"]["billed"] == {
         "seconds": 3,
         "usd": 0.48,
-        "maybe": {"seconds": 3, "usd": 0.48},
+        "maybe_seconds": 3,
+        "maybe_usd": 0.48,
     }
     desk.finished()
 
@@ -257,3 +258,9 @@ def test_the_receipt(desk: Desk) -> None:
     said = desk.finished()
     assert said.document["billed"]["seconds"] == 6
     assert said.document["billed"]["usd"] == pytest.approx(0.96)
+    assert said.document["billed"]["maybe_usd"] == 0
+    for row in said.document["chunks"]:
+        assert (row["seconds"], row["usd"], row["charge"]) == (3, 0.48, "billed")
+    assert {row["request_id"] for row in said.document["chunks"]} == {
+        job.id for job in desk.fal.jobs
+    }
