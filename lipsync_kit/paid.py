@@ -19,7 +19,7 @@ from lipsync_kit.errors import BudgetError, UsageError
 from lipsync_kit.ledger import Ledger, State
 from lipsync_kit.progress import Progress, Silent
 from lipsync_kit.project import Layout, load, locked
-from lipsync_kit.schema import Billed, Project
+from lipsync_kit.schema import Billed, Finding, Project
 from lipsync_kit.settings import Settings, load_settings
 from lipsync_kit.takes import Takes
 
@@ -64,6 +64,7 @@ def paid_clips(
             if job.index in options.retake:  # an earlier choice by hand no longer holds
                 Takes(layout, engine.name).retake(job.content)
         receipt = collect(engine, ledger, work, remote_options(options), progress)
+        left = _left_behind(ledger, work)
     if receipt.error is not None:
         raise receipt.error
     rows = {row.index: row for row in receipt.chunks}
@@ -74,7 +75,7 @@ def paid_clips(
         takes |= {index: (1, clip) for index, clip in still_clips(layout, project, clips).items()}
     return Clips(
         takes=takes,
-        findings=tuple(finding for row in receipt.chunks for finding in row.findings),
+        findings=(*left, *(finding for row in receipt.chunks for finding in row.findings)),
         missing=missing or None,
         handles=project.task != "motion",  # a driving piece's lead is trimmed by the service
         billed=Billed(
@@ -85,6 +86,24 @@ def paid_clips(
         ),
         bills={row.index: row.bill for row in receipt.chunks},
     )
+
+
+def _left_behind(ledger: Ledger, work: Sequence[PaidJob]) -> tuple[Finding, ...]:
+    """A word about jobs at the service whose chunks have changed since they were sent."""
+    wanted = {job.content for job in work}
+    lost = [
+        attempt
+        for attempt in ledger.attempts()
+        if attempt.content not in wanted and attempt.state in {"intent", "submitted"}
+    ]
+    if not lost:
+        return ()
+    usd = float(sum(attempt.planned_usd for attempt in lost))
+    message = f"{len(lost)} jobs were sent for chunks that have changed since: about ${usd:.2f}."
+    hint = "Prepared again as it was, the project collects them; they may be billed either way."
+    ids = [attempt.ref.request_id for attempt in lost if attempt.ref is not None]
+    data = {"request_ids": ids, "usd": usd}
+    return (Finding(code="left_behind", severity="warning", message=message, hint=hint, data=data),)
 
 
 def _is_here(ledger: Ledger, job: PaidJob) -> bool:

@@ -104,7 +104,8 @@ class Errand(Dispatch):
 
     def _finish(self, attempt: Attempt, length: Fraction, reported: Fraction | None) -> Step:
         """The clip is here: judge its length, and write down what it cost."""
-        finding = judge_length(self.job.index, length, self.job.length)
+        expected = self.job.length - self.job.trimmed
+        finding = judge_length(self.job.index, length, expected)
         if finding is not None and finding.severity == "error":
             error = ResultUnavailable(
                 finding.message, code="clip_short", hint=finding.hint, **finding.data

@@ -45,7 +45,8 @@ class PaidJob:
     ``content`` names what is asked, whatever the chunk's index and take, so a paid clip is
     found again after an edit moved it. ``files``: the model's input name → file;
     ``arguments``: its other inputs. ``length``: seconds that are sent, which the clip should
-    last. ``clip``: where this take's clip is kept.
+    last but for the ``trimmed`` ones that the model takes off its beginning. ``clip``: where
+    this take's clip is kept.
     """
 
     index: int
@@ -57,6 +58,7 @@ class PaidJob:
     length: Fraction
     tariff: Tariff
     clip: Path
+    trimmed: Fraction = Fraction(0)
 
     @property
     def seconds(self) -> int:

@@ -64,6 +64,7 @@ def paid_jobs(
                 length=Fraction(chunk.sent_end - chunk.sent_start, SAMPLE_RATE),
                 tariff=model.tariff(project.resolution),
                 clip=takes.path(content, number),
+                trimmed=Fraction(model.trims_first_second and project.trim),
             )
         )
     return jobs

@@ -16,6 +16,7 @@ import pytest
 
 from lipsync_kit.cli import run
 from lipsync_kit.engines.acceptance import clip_seconds
+from lipsync_kit.project import load, save
 from tests.fal_server import FalServer
 from tests.fal_server.jobs import Failure
 from tests.fal_server.project import make_project
@@ -215,6 +216,32 @@ def test_cancel_then_render(desk: Desk) -> None:
     assert desk.fal.billed == []
     desk.fal.counter.queue_seconds = 0
     desk.finished()
+
+
+def test_a_silence_that_is_not_sent_is_held(desk: Desk) -> None:
+    project = load(desk.root)
+    still = project.chunks[1].model_copy(update={"kind": "still", "path": None, "sha256": None})
+    save(desk.root, project.model_copy(update={"chunks": (project.chunks[0], still)}))
+    said = desk.finished(paid=1)
+    assert [row["state"] for row in said.document["chunks"]] == ["done", "done"]
+    assert said.document["billed"]["seconds"] == 3
+
+
+def test_what_was_sent_before_an_edit_is_not_forgotten(desk: Desk) -> None:
+    desk.fal.counter.queue_seconds = 60
+    desk.render("--async")
+    project = load(desk.root)
+    save(desk.root, project.model_copy(update={"prompt": "smile"}))
+    desk.fal.counter.queue_seconds = 0
+    said = desk.render()
+    assert said.status == 0
+    (finding,) = [one for one in said.document["findings"] if one["code"] == "left_behind"]
+    assert finding["data"]["request_ids"] == [job.id for job in desk.fal.jobs[:2]]
+    save(desk.root, project)
+    for job in desk.fal.jobs:
+        job.ends = 0.0
+    desk.render()
+    assert len(desk.fal.jobs) == 4
 
 
 def test_jobs_lists_every_chunk(desk: Desk) -> None:
