@@ -62,6 +62,13 @@ def count(text: str) -> int:
     return int(text)
 
 
+def place(text: str) -> int:
+    """A whole number from 0."""
+    if not re.fullmatch(r"[0-9]{1,6}", text):
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number from 0")
+    return int(text)
+
+
 def indexes(text: str) -> tuple[int, ...]:
     """Chunk indexes: ``3,7``."""
     if not re.fullmatch(r"\d{1,6}(,\d{1,6})*", text):
@@ -180,6 +187,9 @@ def _render(parser: Parser) -> None:
     add("--seams", choices=("auto", "cut", "dissolve", "morph"), default="auto", help="joins")
     add("--compatible", action="store_true", help="encode the film anew, for old players")
     add("--ready", choices=("h264", "prores"), default="h264", help="codec of the ready clips")
+    add(
+        "--face", metavar="N", type=place, default=0, help="dub: whose mouth; 0 is the largest face"
+    )
     add("--jobs", metavar="N", type=count, help="processes at once (default: one a core)")
     _waiting(parser)
     add("--output", "-o", metavar="FILE", type=path, help="save the film here as well")

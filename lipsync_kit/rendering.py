@@ -38,6 +38,7 @@ class RenderOptions:
     seams: Literal["auto", "cut", "dissolve", "morph"] = "auto"
     compatible: bool = False
     ready: Literal["h264", "prores"] = "h264"
+    face: int = 0
     jobs: int | None = None
     poll_interval: float = 5.0
     timeout: float = 600.0
@@ -172,17 +173,13 @@ def _budget(chunk: Chunk, fps: Fraction) -> int:
 def _preview(layout: Layout, project: Project, options: RenderOptions, progress: Progress) -> Clips:
     from lipsync_kit.local import local_clips
 
-    if project.task != "talk":
-        raise UsageError(
-            f"The preview engine makes talking portraits; this project is {project.task}.",
-            hint="Render it with --engine fal.",
-        )
     made = local_clips(
         layout,
         project,
         clip_requests(layout, project),
         retake=options.retake,
         choose=options.take,
+        face=options.face,
         jobs=options.processes,
         strict=options.strict,
         progress=progress,

@@ -1,0 +1,82 @@
+"""What a driver does, frame by frame."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from lipsync_kit.store import atomic
+
+F32 = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class DriverTrack:
+    """A driver's head and face over time: float32 arrays, one value per film frame.
+
+    All is relative to the driver's own neutral face and place, so that zero everywhere is a
+    driver at rest with closed lips. Left and right are the picture's.
+
+    ``yaw``, ``pitch``, ``roll``: radians; right, up, clockwise. ``x``, ``y``: face heights that
+    the middle of the upper face went right and down. ``zoom``: growth. ``opening``: face heights
+    between the inner lips. ``width``: growth of the mouth's width. ``lift``: face heights that
+    its corners went up. ``brow_left``, ``brow_right``: face heights that the brows went up.
+    ``blink_left``, ``blink_right``: 0 open to 1 closed; below 0 wider open than usual.
+    ``gaze_x``, ``gaze_y``: eye widths that the irises went right and down.
+    ``confidence``: 0 where no face was seen, otherwise the tracker's belief in it, 0 to 1.
+    """
+
+    yaw: F32
+    pitch: F32
+    roll: F32
+    x: F32
+    y: F32
+    zoom: F32
+    opening: F32
+    width: F32
+    lift: F32
+    brow_left: F32
+    brow_right: F32
+    blink_left: F32
+    blink_right: F32
+    gaze_x: F32
+    gaze_y: F32
+    confidence: F32
+
+    def __len__(self) -> int:
+        return len(self.yaw)
+
+    def __getitem__(self, frames: slice) -> DriverTrack:
+        """The frames of one tile."""
+        return DriverTrack(*(getattr(self, field.name)[frames] for field in fields(self)))
+
+    def at(self, first: int, frames: int) -> DriverTrack:
+        """Frames [first, first + frames) of the film; beyond its ends the nearest one is held."""
+        places = np.clip(np.arange(first, first + frames), 0, len(self) - 1)
+        return DriverTrack(*(getattr(self, field.name)[places] for field in fields(self)))
+
+    @property
+    def seen(self) -> float:
+        """Share of the frames in which the driver's face was seen, 0 to 1."""
+        return float((self.confidence > 0).mean()) if len(self) else 0.0
+
+    def tobytes(self) -> bytes:
+        """All curves, for a digest."""
+        return b"".join(getattr(self, field.name).tobytes() for field in fields(self))
+
+    def save(self, path: Path) -> None:
+        """Write as ``.npz``, atomically."""
+        packed = io.BytesIO()
+        np.savez(packed, **{field.name: getattr(self, field.name) for field in fields(self)})
+        with atomic(path) as temporary:
+            temporary.write_bytes(packed.getvalue())
+
+    @classmethod
+    def load(cls, path: Path) -> DriverTrack:
+        """Read what :meth:`save` wrote."""
+        with np.load(path) as arrays:
+            return cls(*(arrays[field.name].astype(np.float32) for field in fields(cls)))
