@@ -120,46 +120,72 @@ class MasterReader:
 
 
 class Scratch:
-    """A raw planar ``float32`` file between two passes, removed when it is closed.
+    """A raw ``float32`` file a channel between two passes, removed when it is closed.
 
-    Written once in blocks; any window can be read back.
+    Written once, in blocks; any window can be read back. Channels may be read and written
+    from different threads, but one channel only from one at a time.
     """
 
     def __init__(self, path: Path, channels: int) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._path = path
         self._files = [
-            path.with_name(f"{path.name}.{channel}").open("wb+") for channel in range(channels)
+            path.with_name(f"{path.name}.{channel}").open("wb+", buffering=0)
+            for channel in range(channels)
         ]
+        self._lengths = [0] * channels
         self.channels = channels
-        self.samples = 0
+
+    @property
+    def samples(self) -> int:
+        """Samples of every channel."""
+        return min(self._lengths)
 
     def append(self, block: Block) -> None:
-        """Append a block."""
-        for file, channel in zip(self._files, block, strict=True):
-            file.write(np.ascontiguousarray(channel).data)
-        self.samples += block.shape[1]
+        """Append a planar block to all channels."""
+        for channel, samples in enumerate(block):
+            self.extend(channel, samples)
+
+    def extend(self, channel: int, samples: npt.NDArray[np.float32]) -> None:
+        """Append samples to one channel."""
+        file = self._files[channel]
+        file.seek(0, 2)
+        file.write(np.ascontiguousarray(samples, np.float32).data)
+        self._lengths[channel] += len(samples)
 
     def window(self, start: int, stop: int) -> Block:
-        """Samples ``[start, stop)``, cut to what there is."""
-        start, stop = max(0, start), min(self.samples, stop)
-        return np.stack([self._read(file, start, stop) for file in self._files])
+        """Samples ``[start, stop)`` of all channels, cut to what there is."""
+        return np.stack([self.part(channel, start, stop) for channel in range(self.channels)])
+
+    def part(self, channel: int, start: int, stop: int) -> npt.NDArray[np.float32]:
+        """Samples ``[start, stop)`` of one channel, cut to what there is."""
+        start, stop = max(0, start), min(self._lengths[channel], stop)
+        out = np.empty(max(0, stop - start), np.float32)
+        if len(out):
+            file = self._files[channel]
+            file.seek(start * 4)
+            file.readinto(out.data)
+        return out
 
     def channel(self, index: int, size: int) -> Iterator[npt.NDArray[np.float32]]:
         """One channel from start to end in blocks of ``size`` samples."""
-        for start in range(0, self.samples, size):
-            yield self._read(self._files[index], start, min(self.samples, start + size))
+        for start in range(0, self._lengths[index], size):
+            yield self.part(index, start, start + size)
 
-    def _read(self, file: Any, start: int, stop: int) -> npt.NDArray[np.float32]:
-        out = np.empty(stop - start, np.float32)
-        file.seek(start * 4)
-        file.readinto(out.data)
-        return out
+    def only(self, channel: int) -> Scratch:
+        """One channel as a view of its own, which lives as long as this one."""
+        view = Scratch.__new__(Scratch)
+        view._files, view._lengths = [self._files[channel]], [self._lengths[channel]]
+        view.channels = 1
+        return view
+
+    def close(self) -> None:
+        """Remove the files."""
+        for file in self._files:
+            file.close()
+            Path(file.name).unlink(missing_ok=True)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for file in self._files:
-            file.close()
-            Path(file.name).unlink(missing_ok=True)
+        self.close()

@@ -24,7 +24,8 @@ from lipsync_kit.timing import SAMPLE_RATE, edge, grid_sample
 
 Preference = Literal["cost", "seams", "quality"]
 
-_EDGE = 0.12  # seconds from a pause's edge within which a cut may touch a word's last breath
+_FADES = 0.15  # seconds in which the word before a pause may still fade away, unheard by the meter
+_SETS_IN = 0.12  # seconds before the next word in which a cut comes close to it
 _COMFORT = 0.35  # seconds of pause from which on a seam is easy to hide
 _MOST = 40  # positions tried in one pause
 
@@ -99,11 +100,14 @@ def pause_candidates(pauses: Sequence[Pause], samples: int, fps: Fraction) -> li
         # Before the first word and after the last there is no edge to come near.
         after = at - pause.start if pause.start > 0 else np.full(len(at), samples)
         ahead = pause.end - at if pause.end < samples else np.full(len(at), samples)
-        inside = np.minimum(after, ahead) / SAMPLE_RATE
+        near = (
+            np.maximum(_FADES - after / SAMPLE_RATE, 0) ** 2
+            + np.maximum(_SETS_IN - ahead / SAMPLE_RATE, 0) ** 2
+        )
         risks = (
             max(0.0, _COMFORT - pause.seconds)
             + 2 * max(0.0, pause.voiced - 0.3) * math.exp(-4 * pause.seconds)
-            + 8 * np.maximum(0.0, _EDGE - inside)
+            + 60 * near
         )
         found += [
             Candidate(sample, risk, 0, index)
@@ -128,9 +132,13 @@ def _positions(pause: Pause, fps: Fraction) -> Samples:
 
 
 def valley_candidates(valleys: Sequence[Valley], samples: int, handle: int) -> list[Candidate]:
-    """Valleys as candidates: far worse than any pause, the less so the deeper they are."""
+    """Valleys as candidates: far worse than any pause, the less so the likelier a word ends."""
     return [
-        Candidate(valley.sample, 20 + max(0.0, 40 - valley.depth) / 4, handle)
+        Candidate(
+            valley.sample,
+            6 + 15 * (1 - valley.boundary) + max(0.0, 30 - valley.depth),
+            handle,
+        )
         for valley in valleys
         if 0 < valley.sample < samples
     ]

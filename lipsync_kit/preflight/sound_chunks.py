@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from lipsync_kit.media.wav import MasterReader, write16
 from lipsync_kit.plan.cuts import Tile
 from lipsync_kit.plan.pauses import Pause
+from lipsync_kit.preflight.sound import Driving
 from lipsync_kit.progress import Task
 from lipsync_kit.project import Layout
 from lipsync_kit.schema import Chunk, Cut
@@ -57,27 +58,24 @@ def _why(tile: Tile, pauses: Sequence[Pause]) -> tuple[Cut, int, str]:
 
 
 def write(
-    chunks: Sequence[Chunk], layout: Layout, master_key: str, channel: int, task: Task
+    chunks: Sequence[Chunk], layout: Layout, driving: Driving, task: Task
 ) -> tuple[Chunk, ...]:
-    """Write the files of all talk chunks that are not up to date, and remove stale ones.
-
-    ``master_key`` names the work that made the master; ``channel`` is the one that is sent.
-    """
+    """Write the files of all talk chunks that are not up to date, and remove stale ones."""
     stamps = layout.stamps()
     written, made = [], []
-    with MasterReader(layout.master) as master:
+    with MasterReader(driving.path) as sound:
         for chunk in chunks:
             task.advance()
             if chunk.kind == "still":
                 written.append(chunk)
                 continue
             path = layout.sound(chunk.index)
-            window = (chunk.sent_start, chunk.sent_end, channel)
-            key = digest_json(["audio.chunk", VERSION, master_key, window])
+            window = (chunk.sent_start, chunk.sent_end, driving.channel)
+            key = digest_json(["audio.chunk", VERSION, driving.key, window])
             digest = stamps.note(path, key)
             if digest is None:
                 with atomic(path) as temporary:
-                    write16(temporary, master.int16(*window))
+                    write16(temporary, sound.int16(*window))
                 digest = digest_file(path)
                 made.append((path, key, digest))
             written.append(chunk.model_copy(update={"sha256": digest}))

@@ -8,10 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lipsync_kit.plan.pauses import Pause, quiet_below, speech_and_floor
+from lipsync_kit.plan.pauses import Pause
+from lipsync_kit.preflight.denoise import OTHERS, Cleaned
 from lipsync_kit.preflight.loudness import integrated
+from lipsync_kit.preflight.sound import PreparedSound
 from lipsync_kit.preflight.sound_hearing import Hearing
 from lipsync_kit.preflight.sound_level import OFFSET_HEARD, Levelled
+from lipsync_kit.preflight.sound_noise import Noise, estimate_noise
 from lipsync_kit.preflight.sound_peaks import decibels
 from lipsync_kit.schema import Finding
 
@@ -23,26 +26,11 @@ class Heard:
     """All that findings are made from."""
 
     hearing: Hearing
+    cleaned: Cleaned
     levelled: Levelled
     pauses: Sequence[Pause]
     target: float
-
-
-def signal_to_noise(hearing: Hearing) -> float:
-    """Estimated signal-to-noise ratio of the speech in dB.
-
-    The mean level of what is spoken over the mean of what is left in the pauses; digital
-    silence counts as 90 dB.
-    """
-    levels = hearing.levels.astype(np.float64)
-    quiet = levels < quiet_below(hearing.levels)
-    _, floor = speech_and_floor(hearing.levels)
-    if quiet.all() or not quiet.any():
-        return 0.0
-    power = 10 ** (levels / 10)
-    noise = float(np.mean(10 ** (np.maximum(floor, levels)[quiet] / 10)))
-    speech = max(float(power[~quiet].mean()) - noise, 1e-12)
-    return min(90.0, 10 * math.log10(speech / max(noise, 1e-12)))
+    noise: Noise
 
 
 def spoken_share(hearing: Hearing) -> float:
@@ -144,17 +132,45 @@ def _channels(heard: Heard) -> Finding | None:
 
 
 def _noise(heard: Heard) -> Finding | None:
-    ratio = signal_to_noise(heard.hearing)
-    if ratio >= 20:
+    noise, cleaned = heard.noise, heard.cleaned
+    if noise.voice >= 20 and noise.whole >= 20:
         return None
-    severe = ratio < 10
+    ratio = min(noise.voice, noise.whole)
+    others = noise.steady > OTHERS and noise.voice < 20
+    what = "other voices or music" if others else "noise"
     return Finding(
-        code="noisy",
-        severity="warning" if severe else "info",
-        message=f"The speech is only about {ratio:.0f} dB above the noise.",
-        hint="Record closer to the microphone; pauses are hard to find in noise, "
-        "and noise moves the lips.",
-        data={"snr_db": round(ratio, 1)},
+        code="babble" if others else "noisy",
+        severity="warning" if noise.voice < 10 and not cleaned.model else "info",
+        message=f"The voice is only about {ratio:.0f} dB above {what}.",
+        hint="Record closer to the microphone, without others talking or music; lips also "
+        "follow what is not the voice, and pauses are hard to find.",
+        data={
+            "snr_db": round(noise.voice, 1),
+            "snr_db_with_rumble": round(noise.whole, 1),
+            "varies_db": round(noise.steady, 2),
+        },
+    )
+
+
+def _denoised(heard: Heard) -> Finding | None:
+    cleaned = heard.cleaned
+    if not cleaned.touched:
+        return None
+    done = [f"hum at {cleaned.hum[0]:.0f} Hz and its overtones taken out"] if cleaned.hum else []
+    done += ["noise lowered by DeepFilterNet"] if cleaned.model else []
+    return Finding(
+        code="denoised",
+        severity="info",
+        message=f"Cleaned: {', '.join(done)}; voice over noise {cleaned.before:.0f} → "
+        f"{cleaned.after:.0f} dB.",
+        hint="--denoise off keeps the recording as it is; --deliver-sound original keeps it "
+        "in the film only.",
+        data={
+            "hum_hz": [round(line, 2) for line in cleaned.hum],
+            "model": cleaned.model,
+            "snr_db_before": cleaned.before,
+            "snr_db_after": cleaned.after,
+        },
     )
 
 
@@ -282,11 +298,14 @@ def _few_pauses(heard: Heard) -> Finding | None:
 
 _CHECKS: tuple[Callable[[Heard], Finding | None], ...] = (
     _measured, _truncated, _gaps, _channels, _low_rate, _clipping, _offset, _antiphase,
-    _one_sided, _level, _speech, _noise, _few_pauses, _limiting,
+    _one_sided, _level, _speech, _noise, _denoised, _few_pauses, _limiting,
 )  # fmt: skip
 
 
-def findings(heard: Heard) -> tuple[Finding, ...]:
-    """Everything worth saying about a recording and its levelling."""
+def findings(sound: PreparedSound, pauses: Sequence[Pause], target: float) -> tuple[Finding, ...]:
+    """Everything worth saying about a recording and what was done to it."""
+    hearing = sound.hearing
+    noise = estimate_noise(hearing.bands, hearing.speech)
+    heard = Heard(hearing, sound.cleaned, sound.levelled, pauses, target, noise)
     found = (check(heard) for check in _CHECKS)
     return tuple(finding for finding in found if finding is not None)

@@ -7,7 +7,7 @@ from which loudness, cuts and findings follow without decoding again.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,8 @@ from lipsync_kit.errors import InputError
 from lipsync_kit.media.pcm import BLOCK_SECONDS, Block, Resampler, SoundSource, ahead
 from lipsync_kit.media.wav import Scratch
 from lipsync_kit.preflight.loudness import Energies, Meter, integrated
-from lipsync_kit.preflight.sound_voice import Voice
+from lipsync_kit.preflight.sound_voice import SAMPLE_RATE as VOICE_RATE
+from lipsync_kit.preflight.sound_voice import Heard, Voice
 from lipsync_kit.progress import Task
 from lipsync_kit.timing import SAMPLE_RATE
 
@@ -39,8 +40,8 @@ class Hearing:
     ``samples`` counts 48 kHz samples. ``energies``: see :mod:`.loudness`. ``highest`` and
     ``lowest``: the extreme samples of each channel in windows of 10 s. ``offset``: each
     channel's mean (DC). ``power``: each channel's mean square; ``cross``: the mean product of
-    the two. ``clipped``: samples at full scale, at the source's rate. ``speech``: probability
-    of speech per 16 ms and ``levels``: dB per 10 ms, both of channel ``best``.
+    the two. ``clipped``: samples at full scale, at the source's rate. ``speech``, ``levels``
+    and ``bands``: see :class:`.sound_voice.Heard`, of channel ``best``.
     """
 
     codec: str
@@ -62,11 +63,26 @@ class Hearing:
     power: npt.NDArray[np.float64]
     speech: npt.NDArray[np.float32]
     levels: npt.NDArray[np.float32]
+    bands: npt.NDArray[np.float16]
 
     @property
     def seconds(self) -> float:
         """Length, for people."""
         return self.samples / SAMPLE_RATE
+
+    def only(self, channel: int) -> Hearing:
+        """The same of one channel alone."""
+        one = [channel]
+        return replace(
+            self,
+            channels=1,
+            best=0,
+            energies=self.energies[one],
+            highest=self.highest[one],
+            lowest=self.lowest[one],
+            offset=self.offset[one],
+            power=self.power[one],
+        )
 
     def save(self, path: Path) -> None:
         """Write it as ``.npz``."""
@@ -84,8 +100,8 @@ class Hearing:
         return cls(**values)
 
 
-class _Tally:
-    """Sums over the decoded blocks."""
+class Tally:
+    """Sums over the blocks of a sound."""
 
     def __init__(self, channels: int) -> None:
         self.meter = Meter(channels)
@@ -94,8 +110,7 @@ class _Tally:
         self.total = np.zeros(channels)
         self.products = np.zeros((channels, channels))
         self.clipped = 0
-        self._window: list[Block] = []
-        self._held = 0
+        self.samples = 0
 
     def source(self, block: Block) -> None:
         """Count samples at full scale before anything is computed from them."""
@@ -104,11 +119,32 @@ class _Tally:
 
     def add(self, block: Block) -> None:
         """Take in a 48 kHz block of exactly :data:`WINDOW` samples, but for the last."""
+        self.samples += block.shape[1]
         self.meter.feed(block)
         self.highest.append(block.max(axis=1))
         self.lowest.append(block.min(axis=1))
         self.total += block.sum(axis=1, dtype=np.float64)
         self.products += block @ block.T
+
+    def figures(self) -> dict[str, Any]:
+        """The fields of :class:`Hearing` that follow from the samples alone."""
+        return {
+            "energies": self.meter.energies(),
+            "highest": np.stack(self.highest, axis=1).astype(np.float64),
+            "lowest": np.stack(self.lowest, axis=1).astype(np.float64),
+            "offset": self.total / self.samples,
+            "power": np.diag(self.products) / self.samples,
+            "cross": float(self.products[0, -1]) / self.samples,
+        }
+
+
+def tallied(scratch: Scratch) -> Tally:
+    """Everything that is summed over the sound of ``scratch``."""
+    tally = Tally(scratch.channels)
+    starts = range(0, scratch.samples, WINDOW)
+    for block in ahead(scratch.window(start, start + WINDOW) for start in starts):
+        tally.add(block)
+    return tally
 
 
 class _Windows:
@@ -133,7 +169,7 @@ class _Windows:
         return [joined] if joined.shape[1] else []
 
 
-def decode(source: SoundSource, scratch: Scratch, task: Task, tally: _Tally | None) -> None:
+def decode(source: SoundSource, scratch: Scratch, task: Task, tally: Tally | None) -> None:
     """Decode ``source`` into ``scratch`` at 48 kHz, tallied on the way."""
     resampler = Resampler(source.sample_rate, SAMPLE_RATE, source.channels)
     windows = _Windows()
@@ -158,7 +194,7 @@ def hear(source: SoundSource, scratch: Scratch, task: Task) -> Hearing:
 
     Raises :class:`~lipsync_kit.errors.InputError` for less than half a second.
     """
-    tally = _Tally(source.channels)
+    tally = Tally(source.channels)
     decode(source, scratch, task, tally)
     if scratch.samples < SHORTEST * SAMPLE_RATE:
         raise InputError(
@@ -167,10 +203,11 @@ def hear(source: SoundSource, scratch: Scratch, task: Task) -> Hearing:
             code="too_short",
             hint="Check the export: it may have been cut off.",
         )
-    energies = tally.meter.energies()
-    best = loudest(energies, scratch)
-    offset = tally.total / scratch.samples
-    speech, levels = listen(scratch, best, float(offset[best]), energies)
+    figures = tally.figures()
+    best = loudest(figures["energies"])
+    heard = listen(
+        scratch, best, float(figures["offset"][best]), integrated(figures["energies"][[best]])
+    )
     return Hearing(
         codec=source.codec,
         lossless=source.lossless,
@@ -182,32 +219,25 @@ def hear(source: SoundSource, scratch: Scratch, task: Task) -> Hearing:
         filled=source.filled,
         samples=scratch.samples,
         clipped=tally.clipped,
-        cross=float(tally.products[0, -1]) / scratch.samples,
         best=best,
-        energies=energies,
-        highest=np.stack(tally.highest, axis=1).astype(np.float64),
-        lowest=np.stack(tally.lowest, axis=1).astype(np.float64),
-        offset=offset,
-        power=np.diag(tally.products) / scratch.samples,
-        speech=speech,
-        levels=levels,
+        speech=heard.speech,
+        levels=heard.levels,
+        bands=heard.bands,
+        **figures,
     )
 
 
-def loudest(energies: Energies, scratch: Scratch) -> int:
+def loudest(energies: Energies) -> int:
     """The channel with the loudest sound; the first, when they are alike."""
-    levels = [integrated(energies[[channel]]) for channel in range(scratch.channels)]
+    levels = [integrated(channel[None]) for channel in energies]
     best = int(np.argmax(levels))
     return best if levels[best] > levels[0] + 0.1 else 0
 
 
-def listen(
-    scratch: Scratch, channel: int, offset: float, energies: Energies
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Speech probability per 16 ms and level per 10 ms of one channel of ``scratch``."""
-    loudness = integrated(energies[[channel]])
-    voice = Voice(0.0 if math.isinf(loudness) else loudness)
-    to_16k = Resampler(SAMPLE_RATE, Voice.SAMPLE_RATE, 1)
+def listen(scratch: Scratch, channel: int, offset: float, loudness: float) -> Heard:
+    """Hear one channel of ``scratch``, of mean ``offset`` and ``loudness`` LUFS."""
+    voice = Voice(None if math.isinf(loudness) else loudness)
+    to_16k = Resampler(SAMPLE_RATE, VOICE_RATE, 1)
     for samples in ahead(scratch.channel(channel, WINDOW)):
         voice.feed(to_16k.feed((samples - np.float32(offset))[None])[0])
     voice.feed(to_16k.flush()[0])

