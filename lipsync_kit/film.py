@@ -57,7 +57,10 @@ def use_clip(layout: Layout, chunk: Chunk, take: Path) -> Path:
 
 
 def tiles(project: Project, clips: dict[int, Path], *, handles: bool) -> list[Tile]:
-    """The film's tiles. ``handles``: whether clips cover what was sent, not just the tile."""
+    """The film's tiles. ``handles``: whether clips cover what was sent, not just the tile.
+
+    A motion model may take the lead off its clips, or leave it: the clip's length tells.
+    """
     from lipsync_kit.postprocess.tile import Tile
 
     made = []
@@ -66,10 +69,21 @@ def tiles(project: Project, clips: dict[int, Path], *, handles: bool) -> list[Ti
         if handles:
             lead = _frames_between(chunk.sent_start, chunk.start, project.fps)
             tail = _frames_between(chunk.end, chunk.sent_end, project.fps)
+            if project.task == "motion" and lead and not _led(clips[chunk.index], chunk):
+                lead = 0
         pause = chunk.pause_ms * timing.SAMPLE_RATE // 2000
         scene = chunk.cut == "scene"
         made.append(Tile(clips[chunk.index], chunk.start, chunk.end, lead, tail, pause, scene))
     return made
+
+
+def _led(clip: Path, chunk: Chunk) -> bool:
+    """Whether a clip is nearer to tile and lead together than to the tile alone."""
+    from lipsync_kit.engines.acceptance import clip_seconds
+
+    tile = Fraction(chunk.end - chunk.start, timing.SAMPLE_RATE)
+    ahead = Fraction(chunk.start - chunk.sent_start, timing.SAMPLE_RATE)
+    return clip_seconds(clip) > tile + ahead / 2
 
 
 def _frames_between(first: int, last: int, fps: Fraction) -> int:

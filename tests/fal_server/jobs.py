@@ -111,16 +111,41 @@ class Counter:
             return make_clip(FPS)[:-900]
         if self.clip_seconds is not None:
             return make_clip(round(self.clip_seconds * FPS))
-        for name in ("audio_url", "video_url"):
-            key = str(job.arguments.get(name, "")).partition("/uploads/")[2]
-            if key in self.files:
-                return make_clip(round(_wav_seconds(self.files[key]) * FPS))
+        sound, video = (self._upload(job, name) for name in ("audio_url", "video_url"))
+        if sound is not None:
+            return make_clip(round(_wav_seconds(sound) * FPS))
+        if video is not None:
+            return copy_video(video, trim=bool(job.arguments.get("trim_first_second")))
         return make_clip(FPS)
+
+    def _upload(self, job: Job, name: str) -> bytes | None:
+        return self.files.get(str(job.arguments.get(name, "")).partition("/uploads/")[2])
 
 
 def _wav_seconds(data: bytes) -> Fraction:
     with wave.open(io.BytesIO(data)) as sound:
         return Fraction(sound.getnframes(), sound.getframerate())
+
+
+@cache
+def copy_video(data: bytes, *, trim: bool) -> bytes:
+    """What a motion model makes of a driver that is its own character: the same frames.
+
+    ``trim``: without the first second.
+    """
+    import tempfile
+
+    from lipsync_kit.media import ffmpeg
+
+    with tempfile.TemporaryDirectory() as folder:
+        before, after = Path(folder) / "before.mp4", Path(folder) / "after.mp4"
+        before.write_bytes(data)
+        picture = ffmpeg.source(before).video.filter("trim", start=1 if trim else 0)
+        output = picture.filter("setpts", "PTS-STARTPTS").output(
+            f"file:{after}", **{"c:v": "libx264", "crf": 12, "preset": "ultrafast"}
+        )
+        ffmpeg.run(output, "test clip")
+        return after.read_bytes()
 
 
 @cache
