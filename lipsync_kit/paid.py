@@ -77,7 +77,7 @@ def paid_clips(
         takes=takes,
         findings=(*left, *(finding for row in receipt.chunks for finding in row.findings)),
         missing=missing or None,
-        handles=project.task != "motion",  # a driving piece's lead is trimmed by the service
+        handles=True,
         billed=Billed(
             seconds=receipt.seconds,
             usd=float(receipt.usd),

@@ -71,6 +71,7 @@ class Counter:
         self.clip_seconds: Fraction | None = None
         self.expired = False
         self.broken = False
+        self.trims = True
         self.reported_seconds: float | None = None
         self.uploads_expired = False
         self._numbers = itertools.count()
@@ -115,7 +116,8 @@ class Counter:
         if sound is not None:
             return make_clip(round(_wav_seconds(sound) * FPS))
         if video is not None:
-            return copy_video(video, trim=bool(job.arguments.get("trim_first_second")))
+            trim = bool(job.arguments.get("trim_first_second")) and self.trims
+            return copy_video(video, trim=trim)
         return make_clip(FPS)
 
     def _upload(self, job: Job, name: str) -> bytes | None:
