@@ -199,15 +199,28 @@ def _finish(
     if options.engine == "preview" and seams == "auto" and not _retaken(clips):
         seams = "cut"  # the preview's motion runs on across its seams
     work = Stitch(seams=seams, compatible=options.compatible, ready=options.ready)
+    accepted = _accepted(layout, project, clips, options, progress)
     film = make_film(layout, pieces, project, work, options.processes, progress)
     path = deliver(film.path, options.output)
     return Rendered(
         video=Film(url=path.as_uri(), path=str(path)),
         chunks=_states(project, clips, used, film),
         billed=clips.billed,
-        findings=(*clips.findings, *film.findings),
+        findings=(*clips.findings, *accepted, *film.findings),
         seams=film.seams,
     )
+
+
+def _accepted(
+    layout: Layout, project: Project, clips: Clips, options: RenderOptions, progress: Progress
+) -> tuple[Finding, ...]:
+    """What stands out in clips that came from elsewhere; our own need no measuring."""
+    if options.engine == "preview":
+        return ()
+    from lipsync_kit.accepting import accept_clips
+
+    takes = {index: path for index, (_, path) in clips.takes.items()}
+    return accept_clips(layout, project, takes, options.processes, progress)
 
 
 def _retaken(clips: Clips) -> bool:

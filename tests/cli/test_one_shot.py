@@ -61,6 +61,7 @@ def test_one_command_pays_once_and_saves_the_film(
     assert made["video"] == {"url": output.as_uri(), "path": str(output)}
     assert output.stat().st_size > 1000
     assert len(fal.billed) == 1
+    assert "face_lost" in {finding["code"] for finding in made["findings"]}  # a test card
     again = shell.run("audio-to-video", *inputs, "--output", output, *QUICK)
     assert again["billed"] == made["billed"]
     assert len(fal.jobs) == 1
