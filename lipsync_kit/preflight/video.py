@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -19,7 +19,6 @@ from lipsync_kit.catalog import Model
 from lipsync_kit.errors import UsageError
 from lipsync_kit.plan.cost import estimate
 from lipsync_kit.plan.driving import (
-    Movement,
     Rules,
     describe,
     find_scenes,
@@ -28,21 +27,10 @@ from lipsync_kit.plan.driving import (
 )
 from lipsync_kit.plan.dubbing import Fit, fitted, sent_frames
 from lipsync_kit.preflight.video_findings import filled, mended, moved, prepared, seen
-from lipsync_kit.preflight.video_frames import Frames
-from lipsync_kit.preflight.video_picture import Picture
 from lipsync_kit.preflight.video_reel import Reel, Span, Workshop, examine
 from lipsync_kit.preflight.video_sound import is_silent, write_master
-from lipsync_kit.preflight.video_survey import survey
-from lipsync_kit.preflight.video_watch import (
-    LONG_SIDE,
-    Sample,
-    Watched,
-    look_closely,
-    read_samples,
-    sample_places,
-    watch,
-    write_samples,
-)
+from lipsync_kit.preflight.video_watch import Watched, Watcher
+from lipsync_kit.preflight.video_watching import Watching, looks
 from lipsync_kit.progress import Progress
 from lipsync_kit.project import Layout
 from lipsync_kit.schema import Audio, Chunk, Estimate, Finding, Video
@@ -53,8 +41,6 @@ __all__ = [
     "Driving", "DrivingOptions", "DubSource", "Reel", "examine", "prepare_driving",
     "prepare_source",
 ]  # fmt: skip
-
-_WATCH_VERSION = 1
 
 
 @dataclass(frozen=True)
@@ -113,37 +99,71 @@ def prepare_driving(
     ``fps``: the film's rate, by default the video's own. Raises
     :class:`~lipsync_kit.errors.InputError` for what is no usable video.
     """
-    reel = examine(source, model, fps)
-    rules = piece_rules(reel.fps, model, options)
-    watched = _watched(reel, layout, progress)
-    if watched.missing and not reel.why:
-        damage = f"damaged in {watched.missing} frames"
-        reel = Reel(reel.footage, reel.grid, reel.picture, (damage,))
-    rate = Fraction(reel.footage.frames) / reel.footage.seconds
-    scenes = find_scenes(watched.change, rate)
-    movement = _film_movement(reel, watched)
-    chunks = describe(plan_pieces(movement, _in_film(scenes, reel), rules), reel.fps)
-    spans = [_span(chunk, reel.fps) for chunk in chunks]
-    workshop = Workshop(reel, layout, progress)
-    video, key = workshop.whole(np.arange(reel.frames), _key_frames(spans), ["all"])
-    digests = workshop.pieces(spans, key, model.video.max_bytes)
-    chunks = [
-        chunk.model_copy(update={"path": layout.relative(layout.piece(index)), "sha256": digest})
-        for index, (chunk, digest) in enumerate(zip(chunks, digests, strict=True))
-    ]
-    return Driving(
-        video=video,
-        audio=_own_sound(reel, layout, wanted=options.sound),
-        chunks=tuple(chunks),
-        findings=(
-            *prepared(reel.footage, reel.grid, reel.picture, reel.why),
-            *mended(reel.footage, workshop.missing),
-            *seen(watched.samples, reel.picture),
-            *moved(watched, scenes, rate),
-        ),
-        estimate=estimate(chunks, model, options.resolution),
-        as_given=_as_given(reel, model, spans),
-    )
+    return _Motion(layout, model, options, progress).prepare(examine(source, model, fps))
+
+
+@dataclass(frozen=True)
+class _Motion:
+    """Prepares driving videos into one project."""
+
+    layout: Layout
+    model: Model
+    options: DrivingOptions
+    progress: Progress
+
+    def prepare(self, reel: Reel) -> Driving:
+        """Plan, write, and say what was seen."""
+        rules = piece_rules(reel.fps, self.model, self.options)
+        watching = Watching(reel, self.layout, self.progress)
+        watched = watching.known()
+        if watched is None and reel.frames + rules.lead > rules.longest:
+            watched = watching.first()  # how it moves decides where it is split
+        if watched is not None and watched.missing and not reel.why:
+            reel = replace(reel, why=(f"damaged in {watched.missing} frames",))
+        watcher = None if watched else watching.watcher()
+        video, chunks, missing = self._written(reel, _plan(reel, watched, rules), rules, watcher)
+        if watched is None:
+            watched = watching.after(watcher, missing)
+            if watched.missing and not reel.why:
+                return self.prepare(reel)  # the copy is damaged: now it is known, and mended
+        scenes = find_scenes(watched.change, reel.fps)
+        return Driving(
+            video=video,
+            audio=_own_sound(reel, self.layout, wanted=self.options.sound),
+            chunks=chunks,
+            findings=(
+                *prepared(reel.footage, reel.grid, reel.picture, reel.why),
+                *mended(reel.footage, missing),
+                *seen(watched.samples, reel.picture),
+                *moved(watched, scenes, reel.fps),
+            ),
+            estimate=estimate(chunks, self.model, self.options.resolution),
+            as_given=_as_given(reel, self.model, [_span(chunk, reel.fps) for chunk in chunks]),
+        )
+
+    def _written(
+        self, reel: Reel, chunks: Sequence[Chunk], rules: Rules, watcher: Watcher | None
+    ) -> tuple[Video, tuple[Chunk, ...], int]:
+        """The whole, the chunks with their files, and how many frames were missing."""
+        spans = [_span(chunk, reel.fps) for chunk in chunks]
+        with Workshop(reel, self.layout, self.progress, watcher) as workshop:
+            every = np.arange(reel.frames)
+            video, key = workshop.whole(every, _key_frames(spans), ["all"], rules.lead)
+            digests = workshop.pieces(spans, key, self.model.video.max_bytes)
+        files = [self.layout.relative(self.layout.piece(chunk.index)) for chunk in chunks]
+        named = (
+            chunk.model_copy(update={"path": path, "sha256": digest})
+            for chunk, path, digest in zip(chunks, files, digests, strict=True)
+        )
+        return video, tuple(named), workshop.missing
+
+
+def _plan(reel: Reel, watched: Watched | None, rules: Rules) -> list[Chunk]:
+    """The pieces; one that was not watched yet needs no split."""
+    movement, scenes = np.zeros(reel.frames, np.float32), []
+    if watched is not None:
+        movement, scenes = watched.movement, find_scenes(watched.change, reel.fps)
+    return describe(plan_pieces(movement, scenes, rules), reel.fps)
 
 
 def piece_rules(fps: Fraction, model: Model, options: DrivingOptions) -> Rules:
@@ -177,45 +197,6 @@ def _key_frames(spans: Sequence[Span]) -> set[int]:
 
 def _as_given(reel: Reel, model: Model, spans: Sequence[Span]) -> bool:
     return spans == [Span(0, reel.frames)] and reel.suits(model)
-
-
-def _watched(reel: Reel, layout: Layout, progress: Progress) -> Watched:
-    path, stamps = layout.hidden / "video" / "watched.npz", layout.stamps()
-    key = digest_json(["video.watch", _WATCH_VERSION, reel.sha256, *reel.tools])
-    if stamps.fresh(path, key):
-        return Watched.load(path)
-    footage = reel.footage
-    frames = Frames(footage, _watching(reel.picture), rough=True)
-    close = [int(reel.grid.order()[at]) for at in sample_places(reel.frames, reel.fps)]
-    with progress.task("watching the video", footage.frames, "frames") as task:
-        watched = watch(frames.read(np.arange(footage.frames)), close, task)
-    whole = Watched(
-        watched.movement, watched.change, watched.shift, watched.samples, frames.missing
-    )
-    with atomic(path) as temporary:
-        whole.save(temporary)
-    stamps.mark(path, key=key)
-    return whole
-
-
-def _watching(picture: Picture) -> Picture:
-    zoom = min(Fraction(1), Fraction(LONG_SIDE, max(picture.width, picture.height)))
-    width, height = (max(2, int(side * zoom) // 2 * 2) for side in (picture.width, picture.height))
-    return Picture(width, height)
-
-
-def _film_movement(reel: Reel, watched: Watched) -> Movement:
-    """Movement before each of the film's frames; where one is held nothing moves."""
-    order = reel.grid.order()
-    movement = watched.movement[order]
-    movement[1:][np.diff(order) == 0] = 0
-    return movement
-
-
-def _in_film(scenes: Sequence[int], reel: Reel) -> list[int]:
-    """The film's frames that begin the video's scenes."""
-    at = np.searchsorted(reel.grid.order(), scenes, side="left")
-    return sorted({int(frame) for frame in at if 0 < frame < reel.frames})
 
 
 def _own_sound(reel: Reel, layout: Layout, *, wanted: bool) -> Audio:
@@ -259,10 +240,10 @@ def prepare_source(
     film = film_frames(samples, reel.fps)
     order = fitted(reel.frames, film, fit)
     spans = [Span(first, min(film, end)) for first, end in _sent(chunks, reel.fps)]
-    workshop = Workshop(reel, layout, progress)
     name = [fit if film > reel.frames else "whole", film]
-    video, key = workshop.whole(order, _key_frames(spans), name)
-    digests = workshop.pieces(spans, key, model.video.max_bytes)
+    with Workshop(reel, layout, progress) as workshop:
+        video, key = workshop.whole(order, _key_frames(spans), name)
+        digests = workshop.pieces(spans, key, model.video.max_bytes)
     why = reel.why
     if not why and not workshop.copied:
         why = (f"made to last {float(film / reel.fps):.2f} s",)
@@ -273,7 +254,7 @@ def prepare_source(
             *prepared(reel.footage, reel.grid, reel.picture, why),
             *mended(reel.footage, workshop.missing),
             *filled(reel.footage, Fraction(reel.frames) / reel.fps, Fraction(film) / reel.fps, fit),
-            *seen(_looked(layout, video, key), reel.picture),
+            *seen(looks(layout, video, key), reel.picture),
         ),
         as_given=_as_given(reel, model, spans),
     )
@@ -281,18 +262,3 @@ def prepare_source(
 
 def _sent(chunks: Sequence[Chunk], fps: Fraction) -> list[tuple[int, int]]:
     return [sent_frames(chunk, fps) for chunk in chunks]
-
-
-def _looked(layout: Layout, video: Video, key: str) -> tuple[Sample, ...]:
-    """A few frames of the prepared video, looked at closely."""
-    path, stamps = layout.hidden / "video" / "looks.json", layout.stamps()
-    own_key = digest_json(["video.looks", _WATCH_VERSION, key])
-    if stamps.fresh(path, own_key):
-        return read_samples(path)
-    places = sample_places(video.frames, video.fps)
-    picture = _watching(Picture(video.width, video.height))
-    frames = Frames(survey(layout.driving), picture, rough=True).read(np.array(places))
-    samples = tuple(look_closely(place, frame) for place, frame in zip(places, frames, strict=True))
-    write_samples(path, samples)
-    stamps.mark(path, key=own_key)
-    return samples

@@ -63,25 +63,25 @@ class Frames:
         self, order: Ticks, frames: Iterator[tuple[int, VideoFrame]]
     ) -> Iterator[VideoFrame]:
         """``order`` must not fall; for what is missing the frame before it stands in."""
-        at, held = 0, None
+        at, missing, held = 0, 0, None
         for place, frame in frames:
             while at < len(order) and order[at] <= place:
-                self.missing += int(order[at] < place)
+                missing += int(order[at] < place)
                 yield frame if held is None or order[at] == place else held
                 at += 1
             held = frame
             if at == len(order):
                 break
-        self.missing += len(order) - at
-        if held is None or self.missing > 2 + _MOST_MISSING * len(order):
-            raise self._damaged()
+        missing += len(order) - at
+        self.missing += missing
+        if held is None or missing > 2 + _MOST_MISSING * len(order):
+            raise self._damaged(missing, len(order))
         for _ in order[at:]:
             yield held
 
-    def _damaged(self) -> InputError:
-        path, frames = self._footage.path, self._footage.frames
+    def _damaged(self, missing: int, wanted: int) -> InputError:
         return InputError(
-            f"{path}: damaged: {self.missing} of its {frames} frames can't be decoded.",
+            f"{self._footage.path}: damaged: {missing} of {wanted} frames can't be decoded.",
             code="video_damaged",
             hint="Copy or download it again, or export it again where it was recorded.",
         )

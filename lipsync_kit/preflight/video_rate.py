@@ -62,8 +62,13 @@ def find_grid(footage: Footage, fps: Fraction | None = None) -> Grid:
     A steady video keeps its rate exactly, as the standard rational where it is one; another
     gets the nearest standard rate, or the next at which no frame is lost.
     """
-    if fps is not None:
-        return _at(footage, fps)
+    own = _own_grid(footage)
+    if fps is None or fps == own.fps:
+        return own
+    return _at(footage, fps)
+
+
+def _own_grid(footage: Footage) -> Grid:
     for rate in _own_rates(footage):
         grid, count = _rounded(footage, rate), footage.frames
         if _beats(footage, rate) and np.array_equal(grid.slots, np.arange(count)):

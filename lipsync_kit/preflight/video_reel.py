@@ -5,13 +5,13 @@ What was made is stamped with the key of its work, so that a second run makes no
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from lipsync_kit.preflight.video_frames import Frames
 from lipsync_kit.preflight.video_picture import Picture, fit, misfits, reasons
 from lipsync_kit.preflight.video_rate import Grid, find_grid
 from lipsync_kit.preflight.video_survey import survey
+from lipsync_kit.preflight.video_watch import Watcher
 from lipsync_kit.preflight.video_write import Encoding, copy, encode, whole_run
 from lipsync_kit.progress import Progress, Task
 from lipsync_kit.project import Layout
@@ -33,7 +34,10 @@ from lipsync_kit.timing import grid_sample
 SHORTEST = Fraction(1, 2)
 """Seconds below which a video is refused."""
 
-_VERSION = 1
+if TYPE_CHECKING:
+    from av.video.frame import VideoFrame
+
+_VERSION = 2
 _SERVICE_CODECS = ("h264", "vp8", "vp9")
 
 
@@ -119,6 +123,10 @@ class Span:
     end: int
     lead: int = 0
 
+    def covers(self, frames: int) -> bool:
+        """Whether it has all of a whole's ``frames``."""
+        return self.start == 0 and self.end == frames
+
     def order(self) -> Ticks:
         """The whole's frames that the piece shows."""
         return np.maximum(0, np.arange(self.start - self.lead, self.end, dtype=np.int64))
@@ -128,23 +136,39 @@ class Span:
 class Workshop:
     """Writes a reel into the project.
 
-    ``copied``: whether the whole is a copy, packet by packet. ``missing``: frames that could
-    not be decoded, for which their neighbours stand in.
+    ``watcher``: sees the film's frames on the way, where one pass over them all is needed
+    anyway. ``copied``: whether the whole is a copy, packet by packet. ``missing``: frames that
+    could not be decoded, for which their neighbours stand in.
     """
 
     reel: Reel
     layout: Layout
     progress: Progress
+    watcher: Watcher | None = None
     copied: bool = field(default=False, init=False)
     missing: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
         self._stamps = self.layout.stamps()
+        self._stock: tuple[Footage, int] | None = None
 
-    def whole(self, order: Ticks, keys: Iterable[int], name: Sequence[Any]) -> tuple[Video, str]:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stock_path.unlink(missing_ok=True)
+
+    @property
+    def _stock_path(self) -> Path:
+        return self.layout.driving.with_name(".stock.mp4")
+
+    def whole(
+        self, order: Ticks, keys: Iterable[int], name: Sequence[Any], lead: int = 0
+    ) -> tuple[Video, str]:
         """``driving/driving.mp4``, showing the reel's film frames ``order``, and its key.
 
-        ``keys``: frames at which pieces will begin; ``name``: what ``order`` follows from.
+        ``keys``: frames at which pieces will begin or end; ``name``: what ``order`` follows
+        from; ``lead``: how often the first frame is held before the first piece.
         """
         reel, path = self.reel, self.layout.driving
         run = self._copied(order)
@@ -159,8 +183,10 @@ class Workshop:
             with atomic(path) as temporary:
                 if run is not None:
                     copy(reel.footage, run, temporary, reel.fps)
-                else:
+                elif lead == 0:
                     missing = self._encode(order, keys, temporary)
+                else:
+                    missing = self._encode_with_lead(order, set(keys), temporary, lead)
             note = {"missing": missing}
             self._stamps.mark(path, key=key, note=note)
         self.missing += note["missing"]
@@ -172,12 +198,24 @@ class Workshop:
             return None
         return whole_run(self.reel.footage, 0, len(order))
 
-    def _encode(self, order: Ticks, keys: Iterable[int], path: Path) -> int:
+    def _encode_with_lead(self, order: Ticks, keys: set[int], path: Path, lead: int) -> int:
+        """Encode the first piece's held frames along, so that pieces can be copied out of it."""
+        stock = self._stock_path
+        held = np.concatenate([np.repeat(order[:1], lead), order])
+        missing = self._encode(held, {lead, *(key + lead for key in keys)}, stock, lead)
+        footage = survey(stock)
+        run = whole_run(footage, lead, len(held))
+        assert run is not None
+        copy(footage, run, path, self.reel.fps)
+        self._stock = footage, lead
+        return missing
+
+    def _encode(self, order: Ticks, keys: Iterable[int], path: Path, lead: int = 0) -> int:
         reel = self.reel
         footage, shown = reel.footage, reel.grid.order()[order]
         if footage.forward_only and np.any(np.diff(shown) < 0):
             return self._through_base(path, order, keys)
-        return self._into(path, Frames(footage, reel.picture), shown, keys)
+        return self._into(path, Frames(footage, reel.picture), shown, keys, lead)
 
     def _through_base(self, path: Path, order: Ticks, keys: Iterable[int]) -> int:
         """As :meth:`_encode`, for a video that is only read forwards: one that is not, first."""
@@ -190,11 +228,15 @@ class Workshop:
         finally:
             base.unlink(missing_ok=True)
 
-    def _into(self, path: Path, frames: Frames, order: Ticks, keys: Iterable[int]) -> int:
+    def _into(
+        self, path: Path, frames: Frames, order: Ticks, keys: Iterable[int], lead: int = 0
+    ) -> int:
+        """Encode frames; the film's are those after ``lead``. Frames missing."""
         reel = self.reel
+        path.parent.mkdir(parents=True, exist_ok=True)
         with self.progress.task("preparing the video", len(order), "frames") as task:
             encode(
-                _counted(frames.read(order), task),
+                _counted(self._seen(frames.read(order), lead), task),
                 path,
                 picture=reel.picture,
                 fps=reel.fps,
@@ -202,6 +244,13 @@ class Workshop:
                 keys=keys,
             )
         return frames.missing
+
+    def _seen(self, frames: Iterable[VideoFrame], lead: int) -> Iterator[VideoFrame]:
+        """The frames, shown to the watcher on the way, but for the ``lead``."""
+        for place, frame in enumerate(frames):
+            if self.watcher is not None and place >= lead:
+                self.watcher.see(frame)
+            yield frame
 
     def _described(self, frames: int) -> Video:
         path, picture = self.layout.driving, self.reel.picture
@@ -246,18 +295,21 @@ class Workshop:
 
     def _cut(self, span: Span, whole: Footage, path: Path, max_bytes: int | None) -> int:
         """Copy the packets where a run of them is the piece; else encode it. Frames missing."""
-        fps, first = self.reel.fps, span.start - span.lead
-        run = whole_run(whole, first, span.end) if first >= 0 else None
-        if run is not None and not _too_large(whole, run, max_bytes):
-            copy(whole, run, path, fps)
+        footage, ahead = self._stock or (whole, 0)
+        first = span.start - span.lead + ahead
+        run = whole_run(footage, first, span.end + ahead) if first >= 0 else None
+        if run is not None and not _too_large(footage, run, max_bytes):
+            copy(footage, run, path, self.reel.fps)
             return 0
-        order = span.order()
-        frames = Frames(whole, self.reel.picture)
+        frames, order = Frames(whole, self.reel.picture), span.order()
+        shown = frames.read(order)
+        if self.watcher is not None and self.watcher.frames == 0 and span.covers(whole.frames):
+            shown = self._seen(shown, span.lead)
         encode(
-            frames.read(order),
+            shown,
             path,
             picture=self.reel.picture,
-            fps=fps,
+            fps=self.reel.fps,
             count=len(order),
             how=Encoding(max_bytes=max_bytes),
         )
@@ -270,7 +322,7 @@ def _too_large(whole: Footage, run: slice, max_bytes: int | None) -> bool:
     return max_bytes is not None and int(whole.sizes[run].sum()) + 64 * count + 4096 > max_bytes
 
 
-def _counted(frames: Iterable[Any], task: Task) -> Iterable[Any]:
+def _counted(frames: Iterable[VideoFrame], task: Task) -> Iterator[VideoFrame]:
     for frame in frames:
         yield frame
         task.advance()

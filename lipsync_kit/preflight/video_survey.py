@@ -181,6 +181,8 @@ class _Count:
         if packet.is_discard:
             self._hidden += 1
             return
+        if packet.has_sidedata("new_extradata"):
+            self._same_sets = False
         self._pts.append(packet.pts)
         self.sizes.append(packet.size)
         self.keys.append(packet.is_keyframe and self._may_begin(packet))

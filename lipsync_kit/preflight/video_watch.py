@@ -7,6 +7,7 @@ frame.
 from __future__ import annotations
 
 import json
+from array import array
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from fractions import Fraction
@@ -17,7 +18,6 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from lipsync_kit.progress import Task
 from lipsync_kit.store import write_text
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ Plane = npt.NDArray[np.uint8]
 F32 = npt.NDArray[np.float32]
 
 LONG_SIDE = 640
-"""Pixels of the long side at which a video is watched."""
+"""Pixels of the long side that are enough to watch a video."""
 
 _SMALL, _TINY = 320, 32
 _BLOCK = 8
@@ -55,7 +55,7 @@ class Sample:
 
 @dataclass(frozen=True, eq=False)
 class Watched:
-    """What was seen. Arrays have one row per frame, compared with the frame before.
+    """What was seen. Arrays have one row per film frame, compared with the frame before.
 
     ``movement``: mean luma difference (0 to 255) of the tenth of the picture that changes
     most. ``change``: mean difference of the whole picture, blurred, luma and chroma.
@@ -112,32 +112,48 @@ def sample_places(frames: int, fps: Fraction) -> list[int]:
     return sorted({(2 * index + 1) * frames // (2 * count) for index in range(count)})
 
 
-def watch(frames: Iterable[VideoFrame], close: Iterable[int], task: Task) -> Watched:
-    """Watch upright 4:2:0 frames of :data:`LONG_SIDE`.
+class Watcher:
+    """Sees frames one by one: upright 4:2:0 of any size, all of the same.
 
-    Those whose place is in ``close`` are looked at closely.
+    ``close``: places of those that are looked at closely. The same object given again is a
+    frame that is held.
     """
-    eye = _Eye()
-    wanted = set(close)
-    samples = []
-    for place, frame in enumerate(frames):
-        planes = _planes(frame)
-        eye.see(planes)
-        if place in wanted:
-            samples.append(look_closely(place, frame))
-        task.advance()
-    return Watched(
-        np.array(eye.movement, np.float32),
-        np.array(eye.change, np.float32),
-        np.array(eye.shift, np.float32).reshape(-1, 2),
-        tuple(samples),
-    )
+
+    def __init__(self, close: Iterable[int]) -> None:
+        self.frames = 0
+        self._close = set(close)
+        self._samples: list[Sample] = []
+        self._eye = _Eye()
+        self._last: VideoFrame | None = None
+
+    def see(self, frame: VideoFrame) -> None:
+        """Take in the next frame."""
+        if frame is self._last:
+            self._eye.rest()
+        else:
+            self._eye.see(_planes(frame))
+        if self.frames in self._close:
+            self._samples.append(look_closely(self.frames, frame))
+        self._last = frame
+        self.frames += 1
+
+    def done(self, missing: int = 0) -> Watched:
+        """What was seen. ``missing``: frames that could not be decoded."""
+        eye = self._eye
+        return Watched(
+            np.array(eye.movement, np.float32),
+            np.array(eye.change, np.float32),
+            np.array(eye.shift, np.float32).reshape(-1, 2),
+            tuple(self._samples),
+            missing,
+        )
 
 
 def look_closely(place: int, frame: VideoFrame) -> Sample:
     """Faces, light and background of one frame."""
     from lipsync_kit.face import find_faces
 
+    frame = _at_most(frame, LONG_SIDE)
     rgb = np.ascontiguousarray(frame.to_ndarray(format="rgb24"), np.uint8)
     luma = _planes(frame)[0]
     faces = find_faces(rgb)
@@ -148,6 +164,14 @@ def look_closely(place: int, frame: VideoFrame) -> Sample:
         light=round(_light(luma, faces[0] if faces else None), 4),
         clutter=_clutter(luma, faces[0]) if faces else None,
     )
+
+
+def _at_most(frame: VideoFrame, long_side: int) -> VideoFrame:
+    zoom = min(1.0, long_side / max(frame.width, frame.height))
+    if zoom == 1:
+        return frame
+    width, height = (int(side * zoom) // 2 * 2 for side in (frame.width, frame.height))
+    return frame.reformat(width, height)
 
 
 def _planes(frame: VideoFrame) -> tuple[Plane, Plane, Plane]:
@@ -191,27 +215,28 @@ class _Eye:
     """Compares each frame with the one before."""
 
     def __init__(self) -> None:
-        self.movement: list[float] = []
-        self.change: list[float] = []
-        self.shift: list[tuple[float, float]] = []
+        self.movement, self.change, self.shift = array("f"), array("f"), array("f")
         self._small: F32 | None = None
         self._tiny: F32 | None = None
 
     def see(self, planes: tuple[Plane, Plane, Plane]) -> None:
         """Take in the next frame."""
-        small = _shrunk(planes[0], _SMALL).astype(np.float32)
-        tiny = np.concatenate([_shrunk(plane, _TINY).ravel() for plane in planes]).astype(
-            np.float32
-        )
+        luma = _shrunk(planes[0], _SMALL)
+        parts = [_shrunk(plane, _TINY).ravel() for plane in (luma, *planes[1:])]
+        small, tiny = luma.astype(np.float32), np.concatenate(parts).astype(np.float32)
         if self._small is None or self._tiny is None:
-            self.movement.append(0.0)
-            self.change.append(0.0)
-            self.shift.append((np.nan, np.nan))
+            self.rest()
         else:
             self.movement.append(_wildest(small, self._small))
             self.change.append(float(np.abs(tiny - self._tiny).mean()))
-            self.shift.append(_camera_shift(self._small, small))
+            self.shift.extend(_camera_shift(self._small, small))
         self._small, self._tiny = small, tiny
+
+    def rest(self) -> None:
+        """The same frame once more."""
+        self.movement.append(0.0)
+        self.change.append(0.0)
+        self.shift.extend((np.nan, np.nan))
 
 
 def _shrunk(plane: Plane, long_side: int) -> Plane:

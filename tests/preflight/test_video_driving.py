@@ -164,6 +164,20 @@ def test_hdr_becomes_sdr_of_the_same_brightness(tmp_path: Path, transfer: str) -
     assert "HDR" in encoded.message
 
 
+def test_a_turned_hdr_video_is_set_upright(tmp_path: Path) -> None:
+    tags = "log-level=error:colorprim=bt2020:transfer=arib-std-b67:colormatrix=bt2020nc"
+    flat, source = tmp_path / "flat.mov", tmp_path / "phone.mov"
+    video(
+        flat, filters="transpose=clock", output=(*TEN_BITS, "-x265-params", tags, "-tag:v", "hvc1"),
+        width=320, height=256, sound="sine=d=2",
+    )  # fmt: skip
+    ffmpeg("-display_rotation", "90", "-i", flat, "-map", "0", "-c", "copy", source)
+    driving = prepare(source, tmp_path / "p")
+    seen = check_prepared(tmp_path / "p/driving/driving.mp4", Fraction(25), 50)
+    assert seen.numbers == list(range(50))
+    assert (seen.width, seen.height) == (320, 256) == (driving.video.width, driving.video.height)
+
+
 def luma(path: Path, place: int) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
     import av
 

@@ -16,7 +16,7 @@ from lipsync_kit.plan.driving import find_scenes
 from lipsync_kit.preflight.video import DrivingOptions, prepare_driving
 from lipsync_kit.preflight.video_findings import camera_shake, moved, seen
 from lipsync_kit.preflight.video_picture import Picture
-from lipsync_kit.preflight.video_watch import Sample, Watched, look_closely, sample_places, watch
+from lipsync_kit.preflight.video_watch import Sample, Watched, Watcher, look_closely, sample_places
 from lipsync_kit.progress import Silent
 from lipsync_kit.project import Layout
 from lipsync_kit.schema import Finding
@@ -41,8 +41,10 @@ def frames(count: int, draw: Callable[[int], RGB]) -> Iterator[VideoFrame]:
 
 
 def watched(count: int, draw: Callable[[int], RGB], close: list[int] | None = None) -> Watched:
-    with Silent().task("watching") as task:
-        return watch(frames(count, draw), close or [], task)
+    watcher = Watcher(close or [])
+    for frame in frames(count, draw):
+        watcher.see(frame)
+    return watcher.done()
 
 
 def looks(draw: Callable[[int], RGB]) -> list[Sample]:

@@ -115,3 +115,8 @@ def test_a_last_frame_that_is_meant_to_last_does() -> None:
     assert held.fps == 25
     assert held.frames == 49 + 50
     assert held.order()[-1] == 49
+
+
+def test_asking_for_its_own_rate_changes_nothing() -> None:
+    source = footage([round(k * 1001 / 30) for k in range(300)])
+    assert find_grid(source, Fraction(30_000, 1001)).exact
