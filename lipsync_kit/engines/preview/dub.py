@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from lipsync_kit.engines.preview.dub_face import DubFace
 from lipsync_kit.engines.preview.dub_pictures import Picture, pictures
-from lipsync_kit.engines.preview.dub_speaker import Shot, Speaker
+from lipsync_kit.engines.preview.dub_speaker import Speaker
 from lipsync_kit.engines.preview.dub_track import REACH, sights
 from lipsync_kit.engines.preview.encoding import Draw, encode, one_thread
 from lipsync_kit.engines.preview.motion import Motion
@@ -65,7 +65,7 @@ def _drawings(job: DubJob, length: int) -> Iterator[Draw]:
     first = max(0, job.first_frame - REACH)
     end = min(length, job.first_frame + job.frames + REACH)
     speaker = Speaker.load(job.speaker, first, end)
-    face_of = lru_cache(maxsize=4)(_face)
+    face_of = lru_cache(maxsize=4)(DubFace.of)
     poses = iter(Motion(MouthTrack.load(job.track), job.fps, job.seed).poses(first, end - first))
     seen = sights(pictures(job.video, job.fps, first, end), speaker, face_of)
     begin = job.first_frame - first
@@ -77,11 +77,6 @@ def _drawings(job: DubJob, length: int) -> Iterator[Draw]:
         else:
             mouth = Pose(gap=pose.gap, width=pose.width, press=pose.press)
             yield partial(face_of(shot).draw, picture, sight, mouth)
-
-
-def _face(shot: Shot) -> DubFace:
-    assert shot.reference is not None
-    return DubFace.of(shot.reference)
 
 
 def _as_it_is(picture: Picture, luma: U8, chroma: U8) -> None:

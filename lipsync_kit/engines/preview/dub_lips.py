@@ -19,7 +19,8 @@ from lipsync_kit.engines.preview.grid import Area, Grid, around
 from lipsync_kit.engines.preview.mouth import Mouth
 from lipsync_kit.engines.preview.movements import smoothstep
 from lipsync_kit.engines.preview.plate import Plate
-from lipsync_kit.engines.preview.rig import Rig, frontal_of
+from lipsync_kit.engines.preview.pose import Pose, weights
+from lipsync_kit.engines.preview.rig import Rig, surface_at
 from lipsync_kit.engines.preview.sampling import blurred, halved, widened
 
 F32 = npt.NDArray[np.float32]
@@ -33,6 +34,7 @@ _WIDE: Final = (0.07, 0.14)  # face heights between the frame's own lips that ar
 _LIPS: Final = (0.03, 0.03, 0.13)  # beside, above and below: where the light is not taken from
 _LIGHT: Final = 0.05  # face heights over which the light may change
 _SMALLER: Final = 4
+_NODES_PER_FACE: Final = 60
 _MOST_LUMA: Final = 60.0  # steps by which the light may differ
 _MOST_CHROMA: Final = 12.0
 
@@ -56,16 +58,17 @@ class Lips:
     size: float
 
     @classmethod
-    def of(cls, rig: Rig, plate: Plate, relief: Relief) -> Lips:
+    def of(cls, rig: Rig, plate: Plate) -> Lips:
         """All that can be computed once per reference."""
         mouth = Mouth.of(rig, plate)
         area = mouth.sheets.upper.grid.area
-        rows, columns = np.mgrid[area.y0 : area.y1, area.x0 : area.x1]
-        frontal = frontal_of(rig.head, np.stack([columns, rows], axis=-1).astype(np.float64))
-        laid, lips = (_distance(rig, frontal, margins) for margins in (_LAID, _LIPS))
+        step = 2 * max(1, round(rig.head.size / _NODES_PER_FACE / 2))
+        grid = Grid(area, step)
+        frontal, depth = surface_at(rig.head, grid.nodes().astype(np.float64))
+        laid, lips = (_over(grid, _distance(rig, frontal, margins)) for margins in (_LAID, _LIPS))
         return cls(
             plate,
-            relief,
+            Relief.of(rig.head, grid, depth),
             mouth,
             (1 - smoothstep(*_FADE, laid)).astype(np.float32),
             (1 - smoothstep(*_FADE_WIDE, laid)).astype(np.float32),
@@ -73,19 +76,22 @@ class Lips:
             rig.head.size,
         )
 
-    def lay(self, weights: F32, view: View, gap: float, luma: U8, chroma: U8) -> None:
+    def lay(
+        self, pose: Pose, view: View, gap: float, luma: U8, chroma: U8, most: float = 1.0
+    ) -> None:
         """Lay the lips over a frame's luma (h, w) and chroma (h/2, w/2, 2), in place.
 
-        `weights`: the new mouth (`pose.MOVEMENTS`); `gap`: face heights between the lips that
-        the frame itself shows.
+        `pose`: the new mouth; `gap`: face heights between the lips that the frame itself shows;
+        `most`: 1, or less to let the frame shine through.
         """
         grid = self._grid(view, luma.shape[1], luma.shape[0])
         at, half = self._maps(grid, view)
         share = np.float32(smoothstep(*_WIDE, gap))
-        cover = _taken(self.cover + share * (self.wide - self.cover), at, cv2.INTER_LINEAR)
+        cover = np.float32(most) * (self.cover + share * (self.wide - self.cover))
+        cover = _taken(cover, at, cv2.INTER_LINEAR)
         skin = _taken(self.skin, at, cv2.INTER_LINEAR)
         sigma = _LIGHT * self.size * view.scale / _SMALLER
-        drawn = self._speaking(weights)
+        drawn = self._speaking(weights(pose, self.mouth.rig.line.gap))
         lips = _taken(drawn[0], at, cv2.INTER_CUBIC)
         own = luma[grid.area.luma]
         own[:] = _blended(own, lips, cover, _light(own, lips, skin, sigma, _MOST_LUMA))
@@ -109,19 +115,23 @@ class Lips:
     def _maps(self, grid: Grid, view: View) -> tuple[F32, F32]:
         """Where in the area each pixel of a frame's grid lies, for luma and for chroma."""
         found = self.relief.found(view, grid.nodes().astype(np.float64))
-        a, s = grid.area, grid.step
-        rows, columns = a.y1 - a.y0, a.x1 - a.x0
-        at = widened(found - np.array([self._area.x0, self._area.y0], np.float32), s)
-        at = at[s : s + rows, s : s + columns]
+        at = _over(grid, found - np.array([self._area.x0, self._area.y0], np.float32))
         return at, np.asarray((halved(at) - 0.5) / 2, np.float32)
 
-    def _speaking(self, weights: F32) -> tuple[F32, F32]:
+    def _speaking(self, amounts: F32) -> tuple[F32, F32]:
         """The reference's mouth with its new expression: luma and chroma of the area."""
         luma, chroma = self.plate.luma.copy(), self.plate.chroma.copy()
-        self.mouth.draw(weights, luma, chroma)
+        self.mouth.draw(amounts, luma, chroma)
         return luma[self._area.luma].astype(np.float32), chroma[self._area.chroma].astype(
             np.float32
         )
+
+
+def _over(grid: Grid, nodes: npt.NDArray[Any]) -> F32:
+    """Values (rows, columns, ...) at a grid's nodes, as those of the pixels of its area."""
+    a, s = grid.area, grid.step
+    wide = widened(nodes.astype(np.float32), s)
+    return wide[s : s + a.y1 - a.y0, s : s + a.x1 - a.x0]
 
 
 def _distance(rig: Rig, frontal: F64, margins: tuple[float, float, float]) -> F64:

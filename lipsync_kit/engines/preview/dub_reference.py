@@ -31,28 +31,50 @@ _SCALES: Final = np.array([0.02, 0.025, 6.0, 6.0])
 _BLURRED: Final = 3.0  # what a mouth without any detail counts
 _ROLLED_IN: Final = 12.0  # what a mouth counts whose lips don't show
 _OPEN: Final = 0.02  # face heights of a gap that count as one
+_PARTED: Final = (0.045, 0.11)  # face heights between the lips of a mouth that speaks
+_SPEAKING: Final = 0.085  # the best of these
+_TEETH: Final = 6.0  # what a parted mouth counts that shows no teeth
 
 
 @dataclass(frozen=True, eq=False)
 class _Candidate:
-    """`red`: by how much the lips are redder than the skin around them."""
+    """A frame that comes into question.
+
+    `detail`: how sharp the mouth is. `red`: by how much the lips are redder than the skin
+    around them. `teeth`: the lightest that shows between them, over the skin's luma.
+    """
 
     reference: Reference
     traits: F64
     gap: float
     detail: float
     red: float
+    teeth: float
+
+
+class _Spread:
+    """Keeps some of many candidates, spread evenly over all that came."""
+
+    def __init__(self) -> None:
+        self.kept: list[_Candidate] = []
+        self._count = 0
+        self._every = 1
+
+    def offer(self, picture: Picture, face: Face) -> None:
+        if self._count % self._every == 0:
+            self.kept.append(_candidate(picture, face))
+        self._count += 1
+        if len(self.kept) > _KEPT:
+            self.kept, self._every = self.kept[::2], 2 * self._every
 
 
 class References:
     """Keeps the best frames of a shot, a few at a time."""
 
     def __init__(self) -> None:
-        self._closed: list[_Candidate] = []
-        self._open: list[_Candidate] = []
+        self._closed, self._parted = _Spread(), _Spread()
+        self._least_open: list[_Candidate] = []
         self._traits: list[F64] = []
-        self._count = 0
-        self._every = 1
 
     def consider(self, picture: Picture, face: Face) -> None:
         """Take in a frame and the speaker's face in it."""
@@ -61,34 +83,48 @@ class References:
         self._traits.append(_traits(face))
         gap = face.mouth_openness
         if gap <= _CLOSED:
-            if self._count % self._every == 0:
-                self._closed.append(_candidate(picture, face))
-            self._count += 1
-            if len(self._closed) > _KEPT:
-                # Every second one, so that what is kept stays spread over the shot.
-                self._closed, self._every = self._closed[::2], 2 * self._every
-        elif len(self._open) < _LEAST_OPEN or gap < self._open[-1].gap:
-            self._open.append(_candidate(picture, face))
-            self._open.sort(key=lambda candidate: candidate.gap)
-            del self._open[_LEAST_OPEN:]
+            self._closed.offer(picture, face)
+            return
+        if _PARTED[0] <= gap <= _PARTED[1]:
+            self._parted.offer(picture, face)
+        if len(self._least_open) < _LEAST_OPEN or gap < self._least_open[-1].gap:
+            self._least_open.append(_candidate(picture, face))
+            self._least_open.sort(key=lambda candidate: candidate.gap)
+            del self._least_open[_LEAST_OPEN:]
 
-    def best(self) -> Reference | None:
-        """The best of them: the one most like the others, and facing as most of the shot."""
-        candidates = self._closed or self._open
-        if not candidates:
-            return None
-        usual = np.median(self._traits, axis=0)
-        sharpest, reddest = (
-            max(*(getattr(c, name) for c in candidates), 1e-6) for name in ("detail", "red")
-        )
+    def best(self) -> tuple[Reference | None, Reference | None]:
+        """The mouth at rest, and the same mouth parted where the first is closed.
 
-        def oddness(candidate: _Candidate) -> float:
-            odd = float((((candidate.traits - usual) / _SCALES) ** 2).sum())
-            odd += _BLURRED * (1 - candidate.detail / sharpest)
-            odd += _ROLLED_IN * (1 - candidate.red / reddest)
-            return odd + max(0.0, candidate.gap) / _OPEN
+        Of those that come into question the ones that are least odd.
+        """
+        rest = _least_odd(self._closed.kept or self._least_open, self._usual(), 0.0, 0.0)
+        if rest is None or rest.gap > _CLOSED:
+            return (rest.reference if rest else None), None
+        like = self._usual()
+        like[0] = rest.traits[0]
+        parted = _least_odd(self._parted.kept, like, _SPEAKING, _TEETH)
+        return rest.reference, (parted.reference if parted else None)
 
-        return min(candidates, key=oddness).reference
+    def _usual(self) -> F64:
+        return np.asarray(np.median(self._traits or [np.zeros(len(_SCALES))], axis=0))
+
+
+def _least_odd(
+    candidates: list[_Candidate], usual: F64, gap: float, teeth: float
+) -> _Candidate | None:
+    if not candidates:
+        return None
+    sharpest = max(*(candidate.detail for candidate in candidates), 1e-6)
+    reddest = max(*(candidate.red for candidate in candidates), 1e-6)
+
+    def oddness(candidate: _Candidate) -> float:
+        odd = float((((candidate.traits - usual) / _SCALES) ** 2).sum())
+        odd += _BLURRED * (1 - candidate.detail / sharpest)
+        odd += _ROLLED_IN * (1 - candidate.red / reddest)
+        odd += teeth * (1 - min(1.0, candidate.teeth))
+        return odd + ((candidate.gap - gap) / _OPEN) ** 2
+
+    return min(candidates, key=oddness)
 
 
 def _whole(picture: Picture, face: Face) -> bool:
@@ -105,8 +141,14 @@ def _candidate(picture: Picture, face: Face) -> _Candidate:
     landmarks = face.landmarks - np.array([area.x0, area.y0, 0], np.float32)
     luma, chroma = picture.luma[area.luma].copy(), picture.chroma[area.chroma].copy()
     reference = Reference(picture.place, luma, chroma, landmarks)
-    detail, red = _detail(luma, landmarks, face.height), _redness(chroma, landmarks)
-    return _Candidate(reference, _traits(face), face.mouth_openness, detail, red)
+    return _Candidate(
+        reference,
+        _traits(face),
+        face.mouth_openness,
+        _detail(luma, landmarks, face.height),
+        _redness(chroma, landmarks),
+        _teeth(luma, landmarks),
+    )
 
 
 def _traits(face: Face) -> F64:
@@ -135,3 +177,12 @@ def _redness(chroma: U8, landmarks: F32) -> float:
     around_lips = cv2.dilate(lips, np.ones((reach, reach), np.uint8)) - lips
     red = chroma[..., 1].astype(np.float64)
     return max(0.0, float(red[lips > 0].mean() - red[around_lips > 0].mean()))
+
+
+def _teeth(luma: U8, landmarks: F32) -> float:
+    between = landmarks[[*topology.UPPER_LIP[-1][2:-2], *topology.LOWER_LIP[-1][-3:1:-1]], :2]
+    mask = np.zeros(luma.shape, np.uint8)
+    cv2.fillPoly(mask, [np.rint(between).astype(np.int32)], 1)
+    skin = [luma[round(float(y)), round(float(x))] for x, y in landmarks[[50, 280, 205, 425], :2]]
+    inside = luma[mask > 0]
+    return float(np.percentile(inside, 90) / max(np.median(skin), 1)) if inside.size else 0.0

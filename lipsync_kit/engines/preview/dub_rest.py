@@ -20,7 +20,7 @@ from lipsync_kit.engines.preview.head import ThinPlate
 from lipsync_kit.engines.preview.movements import smoothstep
 from lipsync_kit.engines.preview.plate import Plate
 from lipsync_kit.engines.preview.pose import MOVEMENTS, applied
-from lipsync_kit.engines.preview.rig import Rig, frontal_of, mouth_fields
+from lipsync_kit.engines.preview.rig import Rig, mouth_fields, surface_at
 from lipsync_kit.engines.preview.sampling import sampled, widened
 from lipsync_kit.face import topology
 
@@ -64,7 +64,7 @@ class Rest:
     """Undoes and does expressions, for one reference.
 
     `nodes` (rows, columns, 2) of `relief.grid` cover the lower face, `frontal` is where they
-    are on it. `undo` (nodes, n): how much each goes along with each of the landmarks
+    are on it. `undo` (n, rows, columns): how much each goes along with each of the landmarks
     :data:`MOVING`. `do`: (movements, rows, columns, 2), pixels per unit.
     """
 
@@ -80,7 +80,7 @@ class Rest:
         head = rig.head
         grid = _grid(rig, plate)
         nodes = grid.nodes()
-        frontal = frontal_of(head, nodes.astype(np.float64))
+        frontal, depth = surface_at(head, nodes.astype(np.float64))
         line = rig.line
         seam = np.interp(frontal[..., 0], line.u, (line.upper + line.lower) / 2)
         below = frontal[..., 1] > seam
@@ -94,18 +94,17 @@ class Rest:
         upper, lower = (_followed(rest, ids, frontal) for ids in (_UPPER, _LOWER))
         undo = np.where(below[..., None], lower, upper) * _weight(frontal)[..., None]
         return cls(
-            Relief.of(head, grid),
+            Relief.of(head, grid, depth),
             nodes,
             frontal,
-            undo.reshape(-1, len(MOVING)).astype(np.float32),
+            np.ascontiguousarray(np.moveaxis(undo, -1, 0), np.float32),
             np.stack(do).astype(np.float32),
         )
 
     def expression(self, expressed: F64) -> F32:
         """The field (rows, columns, 2) of what :data:`MOVING` landmarks (n, 2) do, in pixels."""
-        # cv2.gemm stays on this thread, where BLAS would wake its own for so little.
-        field = cv2.gemm(self.undo, expressed.astype(np.float32), 1, None, 0)  # type: ignore[call-overload]
-        return np.asarray(field, np.float32).reshape(*self.relief.grid.shape, 2)
+        across, down = expressed.astype(np.float32).T
+        return np.stack([applied(across, self.undo), applied(down, self.undo)], axis=-1)
 
     def grid(self, view: View, width: int, height: int) -> Grid:
         """The part of a frame in which the lower face is seen."""

@@ -153,7 +153,7 @@ class _ShotSearch:
     def shot(self, end: int) -> Shot:
         """The shot as it was seen."""
         seen = np.array(self._seen, np.float32).reshape(-1, 5)
-        return Shot(self._first, end, seen, self._references.best())
+        return Shot(self._first, end, seen, *self._references.best())
 
     def _search(self, picture: Picture) -> Face | None:
         if self._absent % _PATIENCE > 0:

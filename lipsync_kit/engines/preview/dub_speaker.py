@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from bisect import bisect_right
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -38,13 +39,15 @@ class Shot:
     """Frames [first, end) between two cuts.
 
     `seen` (n, 5): at some of the frames, in order, the frame and the square (`Roi`) in which
-    the speaker's face was seen. `reference` is `None` where nobody was.
+    the speaker's face was seen. `reference`: at rest, `None` where nobody was seen; `parted`:
+    with the lips apart, where `reference` has them closed and such a frame was seen.
     """
 
     first: int
     end: int
     seen: F32
     reference: Reference | None
+    parted: Reference | None = None
 
     def roi(self, place: int, apart: int) -> Roi | None:
         """Where to look for the face in a frame.
@@ -108,9 +111,9 @@ class Speaker:
         }
         for index, shot in enumerate(self.shots):
             arrays[f"seen{index}"] = shot.seen
-            if shot.reference:
-                for name, value in vars(shot.reference).items():
-                    arrays[f"{name}{index}"] = value
+            for kind, reference in (("rest", shot.reference), ("parted", shot.parted)):
+                for name, value in vars(reference).items() if reference else ():
+                    arrays[f"{kind}{index}.{name}"] = value
         packed = io.BytesIO()
         np.savez_compressed(packed, **arrays)
         with atomic(path) as temporary:
@@ -125,11 +128,14 @@ class Speaker:
             for index, (start, stop) in enumerate(arrays["shots"]):
                 if stop <= first or (end is not None and start >= end):
                     continue
-                reference = None
-                if f"place{index}" in arrays:
-                    reference = Reference(
-                        int(arrays[f"place{index}"]),
-                        *(arrays[f"{name}{index}"] for name in ("luma", "chroma", "landmarks")),
-                    )
-                shots.append(Shot(int(start), int(stop), arrays[f"seen{index}"], reference))
+                rest, parted = (_loaded(arrays, f"{kind}{index}") for kind in ("rest", "parted"))
+                seen = arrays[f"seen{index}"]
+                shots.append(Shot(int(start), int(stop), seen, rest, parted))
             return cls(tuple(shots), int(faces), int(stride))
+
+
+def _loaded(arrays: Mapping[str, Any], name: str) -> Reference | None:
+    if f"{name}.place" not in arrays:
+        return None
+    planes = (arrays[f"{name}.{part}"] for part in ("luma", "chroma", "landmarks"))
+    return Reference(int(arrays[f"{name}.place"]), *planes)

@@ -20,6 +20,7 @@ from lipsync_kit.engines.preview.dub_look import look
 from lipsync_kit.engines.preview.dub_pictures import Picture
 from lipsync_kit.engines.preview.dub_rest import MOVING
 from lipsync_kit.engines.preview.dub_speaker import Shot, Speaker
+from lipsync_kit.engines.preview.dub_view import STEADY
 from lipsync_kit.face import Face
 
 F64 = npt.NDArray[np.float64]
@@ -49,7 +50,7 @@ class Seen:
 
 @dataclass(frozen=True, eq=False)
 class Met:
-    """The same with a steady camera; `trust` is of this frame alone."""
+    """The same with the head steadied; `trust` is of this frame alone."""
 
     picture: Picture
     shot: Shot
@@ -104,15 +105,15 @@ def _met(window: Sequence[Seen], at: int, face_of: FaceOf) -> Met:
     face = face_of(here.shot)
     relief = face.rest.relief
     near = [
-        (seen.picture.place - here.picture.place, relief.camera(seen.face.landmarks))
+        (seen.picture.place - here.picture.place, seen.face.landmarks[list(STEADY), :2])
         for seen in window
         if seen.face is not None and seen.shot is here.shot
     ]
-    camera = np.tensordot(_quadratic(tuple(apart for apart, _ in near)), [c for _, c in near], 1)
-    view = relief.view(camera)
+    steady = np.tensordot(_quadratic(tuple(apart for apart, _ in near)), [s for _, s in near], 1)
+    view = relief.view(steady)
     expressed = relief.expression(view, here.face.landmarks, MOVING)
     trust = face.looks.trust(here.picture, view, face.rest.expression(expressed), here.face)
-    return Met(here.picture, here.shot, Sight(camera, expressed, trust))
+    return Met(here.picture, here.shot, Sight(steady, expressed, trust))
 
 
 @lru_cache(maxsize=256)
@@ -141,7 +142,7 @@ def _steady(window: Sequence[Met], at: int, face_of: FaceOf) -> Sight | None:
     # Bilateral: a face at rest is averaged, one that moves is left alone.
     alike = np.exp(-0.5 * (apart / _SAME) ** 2)
     expressed = np.tensordot(alike / alike.sum(), np.stack(near), 1)
-    return Sight(here.sight.camera, np.asarray(expressed), trust)
+    return Sight(here.sight.steady, np.asarray(expressed), trust)
 
 
 def _trust(met: Met, shot: Shot) -> float:

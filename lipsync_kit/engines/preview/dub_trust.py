@@ -68,7 +68,9 @@ class Looks:
         if x.min() < 0 or y.min() < 0 or x.max() >= picture.width or y.max() >= picture.height:
             return 0.0
         apart = max(abs(face.yaw - self.face.yaw), abs(face.pitch - self.face.pitch))
-        turned = max(smoothstep(*_TURNED, abs(face.yaw)), smoothstep(*_TURNED_AWAY, apart))
+        turned = float(
+            max(smoothstep(*_TURNED, abs(face.yaw)), smoothstep(*_TURNED_AWAY, apart), key=float)
+        )
         shown = self._shown(picture, view, field)
         luma, red = (_alike(a, b) for a, b in zip(shown, self.known, strict=True))
         alike = float(smoothstep(*_LUMA, luma))

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lipsync_kit.engines.preview.grid import Grid
-from lipsync_kit.engines.preview.head import Head, ThinPlate
+from lipsync_kit.engines.preview.head import Head
 from lipsync_kit.engines.preview.sampling import sampled
 
 F32 = npt.NDArray[np.float32]
@@ -82,25 +82,20 @@ class Relief:
     depth: F32
 
     @classmethod
-    def of(cls, head: Head, grid: Grid) -> Relief:
-        """The relief of a head over the part of the picture that `grid` covers."""
-        points, size = head.landmarks, head.size
-        steady = points[list(STEADY)] - head.centre
-        solve = np.linalg.pinv(np.column_stack([steady / size, np.ones(len(steady))]))
-        surface = ThinPlate.through(
-            (points[:, :2] - head.centre[:2]) / size, points[:, 2:] / size, smoothing=3e-4
-        )
+    def of(cls, head: Head, grid: Grid, depth: F64) -> Relief:
+        """The relief of a head with this depth at the nodes of `grid`."""
+        steady = (head.landmarks[list(STEADY)] - head.centre) / head.size
+        solve = np.linalg.pinv(np.column_stack([steady, np.ones(len(steady))]))
+        solve[:3] /= head.size
         nodes = grid.nodes()
-        depth = size * surface((nodes.astype(np.float64) - head.centre[:2]) / size)[..., 0]
-        solve[:3] /= size
-        return cls(points, solve, grid, nodes[0, 0], head.centre, depth.astype(np.float32))
+        return cls(head.landmarks, solve, grid, nodes[0, 0], head.centre, depth.astype(np.float32))
 
-    def camera(self, landmarks: npt.NDArray[Any]) -> F64:
-        """The camera (4, 2) that sees the steady landmarks best (least squares)."""
-        return np.asarray(self.solve @ landmarks[list(STEADY), :2])
+    def view(self, steady: npt.NDArray[Any]) -> View:
+        """The view in which the landmarks :data:`STEADY` are best seen at `steady` (n, 2).
 
-    def view(self, camera: F64) -> View:
-        """A camera as a view; cameras of neighbouring frames may be averaged before."""
+        Least squares; linear, so that landmarks of neighbouring frames may be averaged before.
+        """
+        camera = self.solve @ steady
         turn = camera[:2].T
         return View(
             turn, camera[2], camera[3] - turn @ self.origin[:2] - camera[2] * self.origin[2]

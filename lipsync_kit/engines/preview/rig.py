@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
@@ -116,9 +117,16 @@ def _reach(head: Head) -> tuple[F64, F64]:
 
 def frontal_of(head: Head, points: npt.NDArray[Any]) -> F64:
     """Frontal coordinates (..., 2) of any points of the picture (..., 2)."""
-    return _spline(head)((points - head.centre[:2]) / head.size)[..., :2]
+    return surface_at(head, points)[0]
 
 
+def surface_at(head: Head, points: npt.NDArray[Any]) -> tuple[F64, F64]:
+    """Frontal coordinates (..., 2) and depth in pixels (...) of any points of the picture."""
+    values = _spline(head)((points - head.centre[:2]) / head.size)
+    return values[..., :2], head.size * values[..., 2]
+
+
+@lru_cache(maxsize=4)
 def _spline(head: Head) -> ThinPlate:
     points = (head.landmarks[:, :2] - head.centre[:2]) / head.size
     values = np.column_stack([head.frontal[:, :2], head.landmarks[:, 2] / head.size])
