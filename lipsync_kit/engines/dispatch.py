@@ -27,6 +27,9 @@ SETTLE_SECONDS = (0.5, 15.0)
 """Shortest and longest pause between two looks at the service's list."""
 
 
+Phase = Literal["new", "uploading", "sending", "settling", "waiting", "fetching", "over"]
+
+
 @dataclass(frozen=True)
 class Step:
     """What comes next: ``again`` after ``delay`` seconds, ``send`` when allowed, or ``over``."""
@@ -53,9 +56,13 @@ class Floor(Protocol):
         """Whether so many wait that only what matters is told."""
         ...
 
+    def closed(self) -> bool:
+        """Whether the run is ending, so that nothing more may leave."""
+        ...
+
 
 class _Taken(Exception):
-    """Another process has written an intent for the same job."""
+    """Nothing may be sent: another process has the job, or the run is ending."""
 
 
 class Dispatch:
@@ -71,7 +78,7 @@ class Dispatch:
         floor: Floor,
     ) -> None:
         self.job = job
-        self.phase: Literal["new", "sending", "settling", "waiting", "fetching", "over"] = "new"
+        self.phase: Phase = "new"
         self.deadline: float | None = None
         self.error: LipsyncError | None = None
         self.findings: tuple[Finding, ...] = ()
@@ -93,7 +100,7 @@ class Dispatch:
 
     def send(self) -> Step:
         """Upload and POST: the step that costs money, called when that is allowed."""
-        self.phase = "sending"
+        self.phase = "uploading"
         job = self.job
         try:
             files = {name: self._uploads.url(file) for name, file in job.files.items()}
@@ -106,10 +113,11 @@ class Dispatch:
         written: list[Attempt] = []
 
         def permit() -> None:
-            attempt = self._ledger.intend(intent)
+            attempt = None if self._floor.closed() else self._ledger.intend(intent)
             if attempt is None:
                 raise _Taken
             written.append(attempt)
+            self.phase = "sending"
 
         patience = max(2.0, min(REPLY_SECONDS, self._options.timeout))
         try:

@@ -107,7 +107,7 @@ class _Ended:
 class _Errands:
     """All errands of one run and who of them may do what.
 
-    One thread only calls it, but for what errands ask (``say``, ``pace``, ``crowded``).
+    One thread only calls it, but for what errands ask (``say``, ``pace``, ``crowded``, ``closed``).
     """
 
     def __init__(
@@ -132,6 +132,7 @@ class _Errands:
         self._running: set[Errand] = set()
         self._slots: set[Errand] = set()
         self._costs: dict[Errand, Fraction] = {}
+        self._parting = False
         self._began = self._last_beat = time.monotonic()
 
     def run(self, task: Task) -> None:
@@ -166,6 +167,10 @@ class _Errands:
     def crowded(self) -> bool:
         """Whether so many wait that a queue's every step is not worth a line."""
         return self._waiting > CROWD
+
+    def closed(self) -> bool:
+        """Whether the run is ending, so that nothing more may leave."""
+        return self._parting
 
     @property
     def _waiting(self) -> int:
@@ -206,7 +211,7 @@ class _Errands:
             del self._unsent[errand]
             self._slots.add(errand)
             self._costs[errand] = errand.job.usd or Fraction(0)
-            errand.phase = "sending"
+            errand.phase = "uploading"
             self._launch(errand, errand.send)
 
     def _launch(self, errand: Errand, work: Callable[[], Step]) -> None:
@@ -327,6 +332,7 @@ class _Errands:
 
     def part(self) -> None:
         """Give a POST under way its answer before leaving, whatever the reason."""
+        self._parting = True
         until = time.monotonic() + PARTING
         while any(one.phase == "sending" for one in self._running) and time.monotonic() < until:
             try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -84,3 +85,18 @@ def test_an_interrupted_render_loses_nothing(
         assert finish(start(fal, render_argv(root), tmp_path)).status == 0
         assert len(fal.billed) == 2
         assert len(fal.asked("GET", "by-endpoint")) == looked == 0
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals are POSIX's")
+def test_an_interruption_does_not_wait_for_uploads(tmp_path: Path) -> None:
+    with FalServer() as fal:
+        fal.fault("upload", "slow", seconds=8.0, times=9)
+        root = make_project(tmp_path / "p", chunks=2)
+        first = start(fal, render_argv(root), tmp_path)
+        while not fal.asked("POST", "/files/upload"):
+            assert first.poll() is None
+        began = time.monotonic()
+        first.send_signal(signal.SIGINT)
+        assert finish(first).status == 130
+        assert time.monotonic() - began < 5
+        assert fal.jobs == []
