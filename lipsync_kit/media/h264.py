@@ -15,21 +15,36 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 
-SLICE, IDR_SLICE, SEI, SPS, PPS, AUD = 1, 5, 6, 7, 8, 9
+from lipsync_kit.media.h264_bits import (
+    IDR_SLICE,
+    PPS,
+    SEI,
+    SLICE,
+    SPS,
+    Bits,
+    Malformed,
+    escape,
+    nal_type,
+    rewritten,
+    ue_bits,
+    unescape,
+)
+from lipsync_kit.media.h264_sps import (
+    BT709,
+    HIGH_PROFILES,
+    SequenceParameters,
+    parse_sps,
+    renumber_sps,
+    tag_bt709,
+)
 
-HIGH_PROFILES = frozenset({44, 83, 86, 100, 110, 118, 122, 128, 138, 139, 244})
-"""Profiles whose SPS carries chroma format and bit depth."""
-
-BT709 = (1, 1, 1)
-"""Colour primaries, transfer and matrix of BT.709."""
-
-_UNSPECIFIED = 2
-
-
-class Malformed(ValueError):
-    """A stream that is not H.264 as we understand it; its clip is conformed instead."""
+__all__ = [
+    "BT709", "IDR_SLICE", "PPS", "SEI", "SLICE", "SPS", "Bits", "Malformed", "ParameterSets",
+    "Renumbering", "SequenceParameters", "build_avcc", "escape", "join_prefixed", "later_ids",
+    "nal_type", "parse_avcc", "parse_sps", "pps_ids", "renumber_sample", "renumber_sets",
+    "renumber_slice", "split_annex_b", "split_prefixed", "tag_bt709", "ue_bits", "unescape",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -39,39 +54,6 @@ class ParameterSets:
     sps: tuple[bytes, ...]
     pps: tuple[bytes, ...]
     length_size: int = 4
-
-
-@dataclass(frozen=True)
-class SequenceParameters:
-    """What an SPS says. ``colour``: primaries, transfer, matrix (2: unspecified)."""
-
-    id: int
-    profile: int
-    level: int
-    chroma_format: int
-    bit_depth: int
-    width: int
-    height: int
-    progressive: bool
-    square: bool
-    full_range: bool
-    colour: tuple[int, int, int]
-
-
-def nal_type(nal: bytes) -> int:
-    """``nal_unit_type`` of a NAL unit."""
-    return nal[0] & 31 if nal else 0
-
-
-def unescape(payload: bytes) -> bytes:
-    """Payload without emulation prevention bytes."""
-    return payload.replace(b"\0\0\3", b"\0\0")
-
-
-def escape(rbsp: bytes) -> bytes:
-    """Payload with emulation prevention bytes."""
-    escaped = re.sub(rb"\x00\x00(?=[\x00-\x03])", b"\0\0\3", rbsp)
-    return escaped + b"\3" if escaped.endswith(b"\0") else escaped
 
 
 def split_annex_b(data: bytes) -> list[bytes]:
@@ -95,65 +77,6 @@ def split_prefixed(data: bytes, length_size: int = 4) -> Iterator[bytes]:
 def join_prefixed(nals: Iterable[bytes]) -> bytes:
     """A sample with four-byte length prefixes."""
     return b"".join(len(nal).to_bytes(4, "big") + nal for nal in nals)
-
-
-class Bits:
-    """A reader over a string of ``0`` and ``1``."""
-
-    def __init__(self, text: str, at: int = 0) -> None:
-        self.text = text
-        self.at = at
-
-    @classmethod
-    def of(cls, rbsp: bytes) -> Bits:
-        """A reader over bytes, most significant bit first."""
-        return cls("".join(f"{byte:08b}" for byte in rbsp))
-
-    def u(self, count: int) -> int:
-        """An unsigned integer of ``count`` bits."""
-        piece = self.text[self.at : self.at + count]
-        if len(piece) < count:
-            raise Malformed("a parameter set ends early")
-        self.at += count
-        return int(piece, 2) if count else 0
-
-    def flag(self) -> bool:
-        """One bit."""
-        return self.u(1) == 1
-
-    def ue(self) -> int:
-        """An unsigned Exp-Golomb code."""
-        one = self.text.find("1", self.at)
-        if one < 0:
-            raise Malformed("a parameter set ends early")
-        zeros = one - self.at
-        self.at = one
-        return self.u(zeros + 1) - 1
-
-    def se(self) -> int:
-        """A signed Exp-Golomb code."""
-        code = self.ue()
-        return (code + 1) // 2 if code % 2 else -(code // 2)
-
-
-def ue_bits(value: int) -> str:
-    """``value`` as an unsigned Exp-Golomb code."""
-    code = f"{value + 1:b}"
-    return "0" * (len(code) - 1) + code
-
-
-def _to_bytes(bits: str) -> bytes:
-    """Bits that end in the stop bit, padded to whole bytes."""
-    padded = bits + "0" * (-len(bits) % 8)
-    return int(padded, 2).to_bytes(len(padded) // 8, "big")
-
-
-def _rewritten(nal: bytes, *edits: tuple[int, int, str]) -> bytes:
-    """``nal`` with the bits ``[start, end)`` of its payload replaced; edits in rising order."""
-    text = Bits.of(unescape(nal[1:])).text.rstrip("0")
-    for start, end, new in reversed(edits):
-        text = text[:start] + new + text[end:]
-    return nal[:1] + escape(_to_bytes(text))
 
 
 def parse_avcc(record: bytes) -> ParameterSets:
@@ -204,139 +127,6 @@ def build_avcc(sets: Iterable[ParameterSets]) -> bytes:
     return bytes(record)
 
 
-@dataclass(frozen=True)
-class _Marks:
-    """Bit positions in an SPS payload that rewriting needs.
-
-    ``signal``: the VUI's video_signal_type_present_flag, -1 when there is no VUI;
-    ``colour_present``: colour_description_present_flag, -1 when the signal has none.
-    """
-
-    id_start: int
-    id_end: int
-    vui: int
-    signal: int
-    colour_present: int
-
-
-@lru_cache(maxsize=64)
-def _read_sps(nal: bytes) -> tuple[SequenceParameters, _Marks]:
-    bits = Bits.of(unescape(nal[1:]))
-    profile, _, level = bits.u(8), bits.u(8), bits.u(8)
-    id_start = bits.at
-    ident = bits.ue()
-    id_end = bits.at
-    chroma, depth = 1, 8
-    if profile in HIGH_PROFILES:
-        chroma, depth = _read_format(bits)
-    _skip_order(bits)
-    bits.ue()  # max_num_ref_frames
-    bits.flag()  # gaps_in_frame_num_value_allowed_flag
-    width, height, progressive = _read_size(bits, chroma)
-    vui = bits.at
-    square, full, colour, signal, present = True, False, (_UNSPECIFIED,) * 3, -1, -1
-    if bits.flag():
-        square, full, colour, signal, present = _read_signal(bits)
-    facts = SequenceParameters(
-        ident, profile, level, chroma, depth, width, height, progressive, square, full, colour
-    )
-    return facts, _Marks(id_start, id_end, vui, signal, present)
-
-
-def _read_format(bits: Bits) -> tuple[int, int]:
-    chroma = bits.ue()
-    if chroma == 3:
-        bits.flag()
-    depth = 8 + max(bits.ue(), bits.ue())
-    bits.flag()
-    if bits.flag():  # seq_scaling_matrix_present_flag
-        for index in range(12 if chroma == 3 else 8):
-            if bits.flag():
-                _skip_scaling(bits, 16 if index < 6 else 64)
-    return chroma, depth
-
-
-def _skip_scaling(bits: Bits, size: int) -> None:
-    last = following = 8
-    for _ in range(size):
-        if following:
-            following = (last + bits.se()) % 256
-        last = following or last
-
-
-def _skip_order(bits: Bits) -> None:
-    bits.ue()  # log2_max_frame_num_minus4
-    kind = bits.ue()
-    if kind == 0:
-        bits.ue()
-    elif kind == 1:
-        bits.flag()
-        bits.se()
-        bits.se()
-        for _ in range(bits.ue()):
-            bits.se()
-
-
-def _read_size(bits: Bits, chroma: int) -> tuple[int, int, bool]:
-    across, down = bits.ue() + 1, bits.ue() + 1
-    progressive = bits.flag()
-    if not progressive:
-        bits.flag()
-    bits.flag()  # direct_8x8_inference_flag
-    crop = [bits.ue() for _ in range(4)] if bits.flag() else [0, 0, 0, 0]
-    unit_x = 2 if chroma in (1, 2) else 1
-    unit_y = (2 if chroma == 1 else 1) * (1 if progressive else 2)
-    width = across * 16 - (crop[0] + crop[1]) * unit_x
-    height = down * (1 if progressive else 2) * 16 - (crop[2] + crop[3]) * unit_y
-    return width, height, progressive
-
-
-def _read_signal(bits: Bits) -> tuple[bool, bool, tuple[int, int, int], int, int]:
-    square = True
-    if bits.flag():
-        ratio = bits.u(8)
-        square = ratio in (0, 1)
-        if ratio == 255:
-            square = bits.u(16) == bits.u(16)
-    if bits.flag():
-        bits.flag()  # overscan_appropriate_flag
-    signal, full, colour, present = bits.at, False, (_UNSPECIFIED,) * 3, -1
-    if bits.flag():
-        bits.u(3)
-        full = bits.flag()
-        present = bits.at
-        if bits.flag():
-            colour = (bits.u(8), bits.u(8), bits.u(8))
-    return square, full, colour, signal, present
-
-
-def parse_sps(nal: bytes) -> SequenceParameters:
-    """What an SPS says. Raises :class:`Malformed`."""
-    if nal_type(nal) != SPS:
-        raise Malformed("not a sequence parameter set")
-    return _read_sps(nal)[0]
-
-
-def tag_bt709(nal: bytes) -> bytes:
-    """An SPS that says BT.709 where it said nothing; pixels decode the same."""
-    facts, marks = _read_sps(nal)
-    if _UNSPECIFIED not in facts.colour:
-        return nal
-    merged = [
-        standard if own == _UNSPECIFIED else own
-        for own, standard in zip(facts.colour, BT709, strict=True)
-    ]
-    description = "1" + "".join(f"{value:08b}" for value in merged)
-    if marks.signal < 0:  # no VUI: the shortest one that only names the colours
-        edit = (marks.vui, marks.vui + 1, "1" + "00" + "1" + "1010" + description + "000000")
-    elif marks.colour_present < 0:
-        edit = (marks.signal, marks.signal + 1, "1" + "1010" + description)
-    else:
-        known = 25 if Bits.of(unescape(nal[1:])).text[marks.colour_present] == "1" else 1
-        edit = (marks.colour_present, marks.colour_present + known, description)
-    return _rewritten(nal, edit)
-
-
 def pps_ids(nal: bytes) -> tuple[int, int]:
     """The id of a PPS and of the SPS that it belongs to. Raises :class:`Malformed`."""
     if nal_type(nal) != PPS:
@@ -361,15 +151,12 @@ def later_ids(old: int) -> range:
 
 def renumber_sets(sets: ParameterSets, new: Renumbering) -> ParameterSets:
     """Parameter sets under their new ids."""
-    sps = []
-    for nal in sets.sps:
-        facts, marks = _read_sps(nal)
-        sps.append(_rewritten(nal, (marks.id_start, marks.id_end, ue_bits(new.sps[facts.id]))))
+    sps = [renumber_sps(nal, new.sps[parse_sps(nal).id]) for nal in sets.sps]
     pps = []
     for nal in sets.pps:
         own, parent = pps_ids(nal)
         used = len(ue_bits(own)) + len(ue_bits(parent))
-        pps.append(_rewritten(nal, (0, used, ue_bits(new.pps[own]) + ue_bits(new.sps[parent]))))
+        pps.append(rewritten(nal, (0, used, ue_bits(new.pps[own]) + ue_bits(new.sps[parent]))))
     return ParameterSets(tuple(sps), tuple(pps), sets.length_size)
 
 

@@ -112,6 +112,12 @@ class MasterReader:
         narrow: npt.NDArray[np.int16] = np.minimum(rounded, 32767).astype(np.int16)
         return narrow
 
+    def floats(self, start: int, stop: int) -> Block:
+        """Samples ``[start, stop)`` of all channels; 24 bits fit into a float exactly."""
+        self._file.seek(start)
+        samples: Block = self._file.read(stop - start, dtype="float32", always_2d=True).T
+        return samples
+
     def __enter__(self) -> Self:
         return self
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from itertools import chain, repeat
+from dataclasses import dataclass, field, replace
+from itertools import chain, repeat, takewhile
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING
 
 from lipsync_kit.errors import InputError
 from lipsync_kit.media.x264 import Encoding, Piece, encode
 from lipsync_kit.postprocess.conform import Look, conformed, decoded, sources
 from lipsync_kit.postprocess.seams import NEIGHBOURS, Join, Still
-from lipsync_kit.postprocess.splice import Copied, Part
+from lipsync_kit.postprocess.splice import Copied, Part, frames_of
 from lipsync_kit.postprocess.survey import CopyRange, Survey, copy_range
 from lipsync_kit.postprocess.tile import ClipFacts, Tile, Way
 
@@ -91,17 +92,22 @@ def shown_frames(
 
 @dataclass(frozen=True)
 class Bench:
-    """Where and how pieces are encoded: a folder for them, the film's look, the encoding."""
+    """Where and how pieces are encoded: a folder for them, the film's look, the encoding.
+
+    ``stop``: set from outside to give up at the next frame.
+    """
 
     folder: Path
     look: Look
     whole: Encoding = WHOLE
+    stop: Event = field(default_factory=Event)
 
     def piece(self, name: str, frames: Iterable[VideoFrame], how: Encoding) -> Piece:
         """Encode frames to a piece of this name."""
         look = self.look
         path = self.folder / name
-        return encode(frames, path, width=look.width, height=look.height, fps=look.fps, how=how)
+        kept = takewhile(lambda _: not self.stop.is_set(), frames)
+        return encode(kept, path, width=look.width, height=look.height, fps=look.fps, how=how)
 
 
 @dataclass(frozen=True)
@@ -127,10 +133,21 @@ class Assembled:
 def assemble(
     index: int, clip: Survey, cutting: Cutting, bench: Bench, ending: Ending | None
 ) -> Assembled:
-    """Make a tile's picture. ``ending``: ``None`` for the film's last tile."""
-    if cutting.run(clip) is None:
-        return _encoded(index, clip, cutting, bench, ending)
-    return _copied(index, clip, cutting, bench, ending)
+    """Make a tile's picture. ``ending``: ``None`` for the film's last tile.
+
+    Raises :class:`~lipsync_kit.errors.InputError` when fewer frames can be decoded than the
+    clip's packets promise.
+    """
+    make = _encoded if cutting.run(clip) is None else _copied
+    assembled = make(index, clip, cutting, bench, ending)
+    frames = sum(frames_of(part) for part in assembled.parts)
+    if frames != cutting.frames and not bench.stop.is_set():
+        raise InputError(
+            f"{clip.path}: damaged: some of its {clip.frames} frames can't be decoded.",
+            code="clip_unreadable",
+            hint=f"Make it again: lipsync-kit render --retake {index}.",
+        )
+    return assembled
 
 
 def _encoded(

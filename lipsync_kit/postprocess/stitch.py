@@ -210,6 +210,7 @@ def _make_parts(film: _Film, folder: Path, progress: Progress) -> list[_Made]:
                 made.append(future.result())
                 task.advance()
         except BaseException:
+            bench.stop.set()
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     return made
