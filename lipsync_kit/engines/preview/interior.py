@@ -110,9 +110,9 @@ class Interior:
         soft = max(0.7, self.rig.head.size / 300)
         at = box.within(self.sheet.grid.area)
         cover = filled(box, self.sheet.moved_edge(weights), soft)
-        shade: F32 = np.clip(
-            0.3 + 0.7 * self._light(open_) / np.maximum(self._light(cover), 1e-3), 0, 1
-        )
+        # Teeth stay light until the lips nearly meet: what dims them is the lips' own shadow.
+        wide = np.minimum(self._light(open_) / np.maximum(self._light(cover), 1e-3), 1)
+        shade = np.asarray(0.5 + 0.5 * np.sqrt(wide), np.float32)
         lit = 16 + (own_luma[at.luma].astype(np.float32) - 16) * shade
         # A mere glimpse of teeth is no row of them: further open, the drawn row takes over.
         line = self.rig.line
