@@ -12,23 +12,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
-from lipsync_kit.engines.base import PassingFault
 from lipsync_kit.engines.order import from_record
-from lipsync_kit.errors import EngineError, InputError
+from lipsync_kit.errors import InputError
 from lipsync_kit.media.probe import check_file
 from lipsync_kit.preparing import Inputs, PrepOptions, prep
 from lipsync_kit.progress import Progress
-from lipsync_kit.project import Layout, load
+from lipsync_kit.project import Layout
 from lipsync_kit.rendering import RenderOptions, render
 from lipsync_kit.schema import Rendered
 from lipsync_kit.settings import Settings
 from lipsync_kit.store import digest_file, digest_json
-
-if TYPE_CHECKING:
-    from lipsync_kit.engines.base import RemoteEngine
-    from lipsync_kit.ledger import Attempt
 
 DEFAULT_CAP = Decimal(25)
 """USD that a one-shot command may spend when nothing else was said."""
@@ -121,45 +116,10 @@ def identify(root: Path, request_ids: Sequence[str | None]) -> str:
 
 def status(job: Job, settings: Settings) -> dict[str, Any]:
     """How far a job is, asked of the service now: ``status`` and the chunks' own."""
-    from lipsync_kit.catalog import find_model
-    from lipsync_kit.engines.orders import paid_jobs
-    from lipsync_kit.ledger import Ledger
-    from lipsync_kit.paid import paid_engine
+    from lipsync_kit.paid import look
 
-    layout, project = Layout(job.root), load(job.root)
-    rows = []
-    with paid_engine(settings) as engine, Ledger(layout.ledger) as ledger:
-        engine.check()
-        for one in paid_jobs(layout, project, find_model(project.model, project.task), ledger):
-            if not job.chunks or one.index in job.chunks:
-                attempt = ledger.latest(one.content, one.take)
-                rows.append({"index": one.index, **_look(engine, attempt)})
+    rows = [row for row in look(job.root, settings) if not job.chunks or row["index"] in job.chunks]
     return {"status": overall([row["status"] for row in rows]), "chunks": rows}
-
-
-def _look(engine: RemoteEngine, attempt: Attempt | None) -> dict[str, Any]:
-    """A chunk's state: from the ledger where it has ended, else from the service."""
-    if attempt is None or attempt.state == "intent":
-        return {"status": "IN_QUEUE", "request_id": None}
-    row: dict[str, Any] = {"request_id": attempt.ref.request_id if attempt.ref else None}
-    if attempt.state == "done":
-        return {"status": "COMPLETED", **row}
-    if attempt.state != "submitted" or attempt.ref is None:
-        return {"status": "FAILED", **row, "error": attempt.error}
-    try:
-        seen = engine.poll(attempt.ref, logs=False)
-        outcome = engine.outcome(attempt.ref) if seen.state == "ended" else None
-    except PassingFault as fault:
-        raise EngineError(
-            f"{row['request_id']}: the service did not answer: {fault.reason}.",
-            code="unreachable",
-            hint="Try again in a moment; the job goes on meanwhile.",
-        ) from None
-    if outcome is None:
-        return {"status": "IN_QUEUE" if seen.state == "queued" else "IN_PROGRESS", **row}
-    if outcome.error is not None:
-        return {"status": "FAILED", **row, "error": outcome.error.to_dict()["error"]}
-    return {"status": "COMPLETED", **row}
 
 
 def overall(states: Sequence[Status]) -> Status:

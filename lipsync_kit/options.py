@@ -185,6 +185,12 @@ def _render(parser: Parser) -> None:
     add("--retake", metavar="N,N…", type=indexes, default=(), help="new takes of these chunks")
     add("--take", metavar="N=T", type=take, action="append", default=[], help="use take T")
     add("--seams", choices=("auto", "cut", "dissolve", "morph"), default="auto", help="joins")
+    add(
+        "--continuity",
+        choices=("portrait", "chain"),
+        default="portrait",
+        help="fal: begin each chunk with the portrait, or (slower) with the last frame before",
+    )
     add("--compatible", action="store_true", help="encode the film anew, for old players")
     add("--ready", choices=("h264", "prores"), default="h264", help="codec of the ready clips")
     add(

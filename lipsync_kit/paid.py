@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lipsync_kit.catalog import find_model
+from lipsync_kit.catalog import Model, find_model
+from lipsync_kit.engines.chain import Links, waves
 from lipsync_kit.engines.fal.access import FalSettings, Secret
-from lipsync_kit.engines.order import PaidJob, Receipt, RemoteOptions
+from lipsync_kit.engines.order import (
+    ChunkReceipt,
+    PaidFile,
+    PaidJob,
+    Receipt,
+    RemoteOptions,
+    to_record,
+)
 from lipsync_kit.engines.orders import paid_jobs
 from lipsync_kit.engines.remote import Outlook, collect, job_rows, outlook
 from lipsync_kit.engines.stills import still_clips
@@ -21,6 +29,7 @@ from lipsync_kit.progress import Progress, Silent
 from lipsync_kit.project import Layout, load, locked
 from lipsync_kit.schema import Billed, Finding, Project
 from lipsync_kit.settings import Settings, load_settings
+from lipsync_kit.store import write_text
 from lipsync_kit.takes import Takes
 
 if TYPE_CHECKING:
@@ -54,17 +63,17 @@ def paid_clips(
     from lipsync_kit.rendering import Clips
 
     with paid_engine(settings) as engine, Ledger(layout.ledger) as ledger:
-        model = find_model(project.model, project.task)
-        chosen = dict(options.take)
-        work = paid_jobs(layout, project, model, ledger, retake=options.retake, take=chosen)
+        order = _Order(layout, project, find_model(project.model, project.task), ledger)
+        order.remember(options)
+        work = order.jobs(options)
         if not all(_is_here(ledger, job) for job in work):
             engine.check()
-        _gate(outlook(ledger, work), options, model.id, confirm)
+        _gate(outlook(ledger, work), options, order.model.id, confirm)
         for job in work:
             if job.index in options.retake:  # an earlier choice by hand no longer holds
                 Takes(layout, engine.name).retake(job.content)
-        receipt = collect(engine, ledger, work, remote_options(options), progress)
-        left = _left_behind(ledger, work)
+        receipt = order.collect(engine, work, options, progress)
+        left = _left_behind(ledger, order.jobs())
     if receipt.error is not None:
         raise receipt.error
     rows = {row.index: row for row in receipt.chunks}
@@ -86,6 +95,103 @@ def paid_clips(
         ),
         bills={row.index: row.bill for row in receipt.chunks},
     )
+
+
+@dataclass(frozen=True)
+class _Order:
+    """All that a project asks of a paid engine, chained or not."""
+
+    layout: Layout
+    project: Project
+    model: Model
+    ledger: Ledger
+
+    def remember(self, options: RenderOptions) -> None:
+        """Note whether the chunks are a chain, for whoever looks at them later."""
+        chained = options.continuity == "chain"
+        if not chained:
+            self.layout.chained.unlink(missing_ok=True)
+            return
+        if self.project.task != "talk" or options.submit_only:
+            raise UsageError(
+                "--continuity chain makes talking films, and each chunk waits for the one before.",
+                hint="Leave --async or --continuity out.",
+            )
+        write_text(self.layout.chained, "")
+
+    def jobs(self, options: RenderOptions | None = None) -> list[PaidJob]:
+        """Every chunk's job, as far as it can be told: a chain's links follow their clips."""
+        retake = options.retake if options else ()
+        take = dict(options.take) if options else {}
+        images: dict[int, PaidFile] = {}
+        work = self._with(images, retake, take)
+        if self.layout.chained.exists():
+            links = Links(self.layout, self.project, self.model)
+            for wave in waves(self.project)[:-1]:
+                found = links.after(wave, {job.index: job for job in work})
+                images |= found
+                work = self._with(images, retake, take) if found else work
+        return work
+
+    def _with(
+        self, images: Mapping[int, PaidFile], retake: Sequence[int], take: Mapping[int, int]
+    ) -> list[PaidJob]:
+        return paid_jobs(
+            self.layout,
+            self.project,
+            self.model,
+            self.ledger,
+            retake=retake,
+            take=take,
+            images=images,
+        )
+
+    def collect(
+        self,
+        engine: FalEngine,
+        work: Sequence[PaidJob],
+        options: RenderOptions,
+        progress: Progress,
+    ) -> Receipt:
+        """Have every clip made or collected; a chain's waves one after another."""
+        how = remote_options(options)
+        if not self.layout.chained.exists():
+            return collect(engine, self.ledger, work, how, progress)
+        progress.note("chained: each chunk waits for the one before, so this takes longer")
+        wanted, cap = {job.index: job for job in work}, how.max_cost
+        done: dict[int, ChunkReceipt] = {}
+        for wave in waves(self.project):
+            now = [wanted[index] for index in wave]
+            # The first wave is held to the cap for all of them, each later one for the rest.
+            open_jobs = [wanted[index] for index in wanted if index not in done]
+            _check_rest(outlook(self.ledger, open_jobs), cap)
+            cost = outlook(self.ledger, now).usd
+            part = collect(engine, self.ledger, now, replace(how, max_cost=cap), progress)
+            done |= {row.index: row for row in part.chunks}
+            if part.error is not None:
+                return replace(part, chunks=tuple(done.values()))
+            cap = None if cap is None or cost is None else cap - cost
+            takes = {index: job.take for index, job in wanted.items() if index in done}
+            wanted = {job.index: job for job in self._next(options, takes)}
+        return replace(part, chunks=tuple(done[index] for index in sorted(done)))
+
+    def _next(self, options: RenderOptions, takes: Mapping[int, int]) -> list[PaidJob]:
+        """The jobs again, now that the clips before them are there."""
+        left = tuple(index for index in options.retake if index not in takes)
+        chosen = tuple(one for one in options.take if one[0] not in takes)
+        return self.jobs(replace(options, retake=left, take=chosen))
+
+
+def _check_rest(planned: Outlook, cap: Fraction | None) -> None:
+    """A chain that would pass the cap on its way is not begun."""
+    if cap is not None and planned.usd is not None and planned.usd > cap:
+        raise BudgetError(
+            f"{planned.chunks} chunks would cost ${float(planned.usd):.2f},"
+            f" above the cap of ${float(cap):.2f}; nothing more was sent.",
+            hint="Raise --max-cost, or choose a cheaper model (see `lipsync-kit estimate`).",
+            usd=float(planned.usd),
+            cap=float(cap),
+        )
 
 
 def _left_behind(ledger: Ledger, work: Sequence[PaidJob]) -> tuple[Finding, ...]:
@@ -151,7 +257,7 @@ def jobs(root: Path) -> list[dict[str, Any]]:
     project, layout = load(root), Layout(root)
     with Ledger(layout.ledger) as ledger:
         model = find_model(project.model, project.task)
-        return job_rows(ledger, paid_jobs(layout, project, model, ledger))
+        return job_rows(ledger, _Order(layout, project, model, ledger).jobs())
 
 
 def look(root: Path, settings: Settings | None = None) -> list[dict[str, Any]]:
@@ -165,14 +271,17 @@ def look(root: Path, settings: Settings | None = None) -> list[dict[str, Any]]:
     rows = []
     with paid_engine(settings) as engine, Ledger(layout.ledger) as ledger:
         model = find_model(project.model, project.task)
-        for job in paid_jobs(layout, project, model, ledger):
+        for job in _Order(layout, project, model, ledger).jobs():
             attempt = ledger.latest(job.content, job.take)
             state = "IN_QUEUE" if attempt is None else LOCAL_STATUS[attempt.state]
+            error = None if attempt is None else attempt.error
             if attempt is not None and attempt.ref is not None and attempt.state == "submitted":
-                state, _error = standing(engine, attempt.ref)
+                state, told = standing(engine, attempt.ref)
+                error = None if told is None else to_record(told)
             ref = None if attempt is None else attempt.ref
             request_id = None if ref is None else ref.request_id
-            rows.append({"index": job.index, "request_id": request_id, "status": state})
+            row = {"index": job.index, "request_id": request_id, "status": state}
+            rows.append({**row, "error": error} if state == "FAILED" else row)
     return rows
 
 
@@ -202,7 +311,7 @@ def cancel(
     ):
         engine.check()
         model = find_model(project.model, project.task)
-        work = paid_jobs(layout, project, model, ledger)
+        work = _Order(layout, project, model, ledger).jobs()
         wanted = [job for job in work if not chunks or job.index in chunks]
         options = RemoteOptions(poll_interval, timeout, cancel=True)
         receipt = collect(engine, ledger, _at_the_service(ledger, wanted), options, bar)

@@ -80,6 +80,11 @@ class Layout:
         return self.hidden / "takes.json"
 
     @property
+    def chained(self) -> Path:
+        """``.lipsync/chained``: there when the chunks at the service are a chain."""
+        return self.hidden / "chained"
+
+    @property
     def preview(self) -> Path:
         """``.lipsync/preview/``: what the preview engine remembers of the film."""
         return self.hidden / "preview"

@@ -36,6 +36,7 @@ class RenderOptions:
     retake: tuple[int, ...] = ()
     take: tuple[tuple[int, int], ...] = ()
     seams: Literal["auto", "cut", "dissolve", "morph"] = "auto"
+    continuity: Literal["portrait", "chain"] = "portrait"
     compatible: bool = False
     ready: Literal["h264", "prores"] = "h264"
     face: int = 0
@@ -106,6 +107,11 @@ def _check_options(options: RenderOptions, project: Project) -> None:
         raise UsageError(
             "--async belongs to fal; the preview engine has no queue.",
             hint="Leave --async out, or add --engine fal.",
+        )
+    if options.engine == "preview" and options.continuity == "chain":
+        raise UsageError(
+            "--continuity chain belongs to fal; the preview's motion runs on by itself.",
+            hint="Leave it out, or add --engine fal.",
         )
     last = len(project.chunks) - 1
     for index in (*options.retake, *(index for index, _ in options.take)):

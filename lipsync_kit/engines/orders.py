@@ -30,10 +30,12 @@ def paid_jobs(
     engine: str = ENGINE,
     retake: Iterable[int] = (),
     take: Mapping[int, int] | None = None,
+    images: Mapping[int, PaidFile] | None = None,
 ) -> list[PaidJob]:
     """One job for every chunk that is sent, at the take that is in use.
 
     ``retake``: chunks of which a new take is wanted. ``take``: chunk → an earlier take to use.
+    ``images``: chunk → what it begins with in place of the portrait.
     Raises :class:`~lipsync_kit.errors.UsageError` for a take that does not exist.
     """
     takes = Takes(layout, engine)
@@ -46,6 +48,8 @@ def paid_jobs(
             _refuse_still(chunk, again | set(chosen))
             continue
         own = _own_file(layout, project, chunk)
+        if images and chunk.index in images:
+            own["image"] = images[chunk.index]
         files = {model.fields[role]: file for role, file in {**shared, **own}.items()}
         arguments = chunk_arguments(model, project, chunk)
         # Two chunks with the same sound are two jobs: each of them is paid, moves and is kept.
