@@ -18,7 +18,7 @@ from lipsync_kit.schema import Finding
 MOST_SHORT, MOST_LONG = 0.15, 0.5
 """Seconds that a clip may be shorter or longer than what was sent."""
 
-MOST_FROZEN = 0.6
+MOST_FROZEN = 1.5
 """Seconds for which the picture may stand still."""
 
 MOST_BLACK = 2

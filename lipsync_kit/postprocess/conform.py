@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from lipsync_kit.errors import InputError
-from lipsync_kit.media.probe import opened
-from lipsync_kit.postprocess.survey import Survey, picture_of
+from lipsync_kit.postprocess.survey import Survey, clip_opened
 
 if TYPE_CHECKING:
     from av.filter.context import FilterContext
@@ -40,8 +38,7 @@ def decoded(clip: Survey, first: int, end: int) -> Iterator[tuple[int, VideoFram
     skipped on the way there.
     """
     place = {at: index for index, at in enumerate(clip.pts)}
-    with opened(clip.path) as container:
-        stream = picture_of(container, clip.path)
+    with clip_opened(clip.path) as (container, stream):
         if first > 0:
             container.seek(clip.pts[first], stream=stream, backward=True)
         for frame in _frames(clip, stream, container.demux(stream), first):
@@ -58,20 +55,11 @@ def decoded(clip: Survey, first: int, end: int) -> Iterator[tuple[int, VideoFram
 def _frames(
     clip: Survey, stream: VideoStream, packets: Iterator[Packet[VideoStream]], first: int
 ) -> Iterator[VideoFrame]:
-    import av
-
     context = stream.codec_context
-    try:
-        for packet in packets:
-            early = packet.pts is not None and packet.pts < clip.pts[first]
-            context.skip_frame = "NONREF" if early else "DEFAULT"
-            yield from context.decode(packet)
-    except av.FFmpegError as error:
-        raise InputError(
-            f"{clip.path}: its picture can't be decoded: {error.strerror}.",
-            code="clip_unreadable",
-            hint="Make it again: lipsync-kit render --retake N.",
-        ) from error
+    for packet in packets:
+        early = packet.pts is not None and packet.pts < clip.pts[first]
+        context.skip_frame = "NONREF" if early else "DEFAULT"
+        yield from context.decode(packet)
 
 
 def sources(clip: Survey, fps: Fraction) -> list[int]:

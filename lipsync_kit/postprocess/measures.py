@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from lipsync_kit.media.probe import opened
-from lipsync_kit.postprocess.survey import picture_of
+from lipsync_kit.postprocess.survey import clip_opened
 
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
@@ -95,8 +94,7 @@ def measure(clip: Path, sound: Path | None, *, face: bool) -> Measures:
     times: list[float] = []
     opening: list[float] = []
     mouth = _Mouth() if face else None
-    with opened(clip) as container:
-        stream = picture_of(container, clip)
+    with clip_opened(clip) as (container, stream):
         rate = stream.average_rate or Fraction(25)
         every = max(1, round(rate / _LOOKS_PER_SECOND))
         first: float | None = None

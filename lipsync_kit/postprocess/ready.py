@@ -14,11 +14,10 @@ from typing import Literal
 
 from lipsync_kit import timing
 from lipsync_kit.media import ffmpeg
-from lipsync_kit.media.probe import opened
 from lipsync_kit.postprocess.conform import Look
 from lipsync_kit.postprocess.mux import Delivered, PictureTrack, mux, timescale
 from lipsync_kit.postprocess.sound import encode_stretch, write_stretch
-from lipsync_kit.postprocess.survey import picture_of
+from lipsync_kit.postprocess.survey import clip_opened
 from lipsync_kit.postprocess.tile import Tile
 from lipsync_kit.progress import Progress
 from lipsync_kit.store import atomic
@@ -91,8 +90,7 @@ def _tiles_of(
     film: Path, bounds: Sequence[int], fps: Fraction
 ) -> Iterator[tuple[int, Iterator[Delivered], PictureTrack]]:
     """For each tile its packets, counted from its first frame, in one pass over the film."""
-    with opened(film) as container:
-        stream = picture_of(container, film)
+    with clip_opened(film) as (container, stream):
         context = stream.codec_context
         unit = (stream.time_base or Fraction(1, timescale(fps))) * fps
         packets = (packet for packet in container.demux(stream) if packet.size)
@@ -128,7 +126,6 @@ def _prores(picture: Path, sound: Path | None, fps: Fraction, out: Path) -> None
             vcodec="prores_ks",
             pix_fmt="yuv422p10le",
             acodec="pcm_s24le",
-            fps_mode="passthrough",
             video_track_timescale=timescale(fps),
             movie_timescale=timing.SAMPLE_RATE,
             colorspace="bt709",

@@ -7,10 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from lipsync_kit.media import h264
-from lipsync_kit.media.probe import opened
 from lipsync_kit.media.x264 import Piece
 from lipsync_kit.postprocess.mux import Delivered
-from lipsync_kit.postprocess.survey import CopyRange, Survey, picture_of
+from lipsync_kit.postprocess.survey import CopyRange, Survey, clip_opened
 
 MOST_SETS = 12
 """Distinct parameter sets of clips that one track takes; 16 ids are to be had (30 minus 15)."""
@@ -74,8 +73,7 @@ def _copied(part: Copied, new: h264.Renumbering | None) -> Iterator[Delivered]:
     clip, wanted = part.clip, part.range
     assert clip.sets is not None
     untouched = clip.plain and new is None
-    with opened(clip.path) as container:
-        stream = picture_of(container, clip.path)
+    with clip_opened(clip.path) as (container, stream):
         at = -1
         for packet in container.demux(stream):
             at += 1 if packet.size else 0

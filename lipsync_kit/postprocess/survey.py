@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import accumulate, pairwise
@@ -67,22 +68,44 @@ class Survey:
         return max(1, round(length * fps))
 
 
-def picture_of(container: InputContainer, path: Path) -> VideoStream:
-    """The moving picture of an open container. Raises InputError when it has none."""
-    for stream in container.streams.video:
-        if not int(stream.disposition) & _ATTACHED_PICTURE:
-            return stream
-    raise InputError(
-        f"{path}: no moving picture in it.",
+def unreadable(path: Path, why: str) -> InputError:
+    """The error for a clip that can't be used."""
+    return InputError(
+        f"{path}: {why}.",
         code="clip_unreadable",
         hint="Make it again: lipsync-kit render --retake N.",
     )
 
 
+@contextmanager
+def clip_opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
+    """A clip and its moving picture.
+
+    Raises :class:`~lipsync_kit.errors.InputError` when it has none, or when reading or
+    decoding it fails within the block.
+    """
+    import av
+
+    with opened(path) as container:
+        picture = next(
+            (
+                stream
+                for stream in container.streams.video
+                if not int(stream.disposition) & _ATTACHED_PICTURE
+            ),
+            None,
+        )
+        if picture is None:
+            raise unreadable(path, "no moving picture in it")
+        try:
+            yield container, picture
+        except av.FFmpegError as error:
+            raise unreadable(path, f"damaged: {error.strerror}") from error
+
+
 def survey(path: Path) -> Survey:
     """Count a clip's packets. Raises InputError when it has no picture or can't be read."""
-    with opened(path) as container:
-        stream = picture_of(container, path)
+    with clip_opened(path) as (container, stream):
         context = stream.codec_context
         sets, obstacle = _parameter_sets(context.name, context.extradata)
         watch = _Watch(sets, obstacle)
@@ -99,11 +122,7 @@ def survey(path: Path) -> Survey:
         pts = [at for at, _ in stamps if at is not None]
         rising = tuple(sorted(set(pts)))
         if not rising:
-            raise InputError(
-                f"{path}: no frame in it.",
-                code="clip_unreadable",
-                hint="Make it again: lipsync-kit render --retake N.",
-            )
+            raise unreadable(path, "no frame in it")
         if rotation:
             watch.object("it is turned by its display matrix")
         if len(rising) != len(stamps):

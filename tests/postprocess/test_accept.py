@@ -87,7 +87,7 @@ def test_a_good_clip_has_no_finding() -> None:
     [
         (Measures(240, FPS, 0.0, 0, 1.0, 0.7, 0.0, 0.2, 0.02), "clip_length"),
         (Measures(270, FPS, 0.0, 0, 1.0, 0.7, 0.0, 0.2, 0.02), "clip_length"),
-        (Measures(250, FPS, 1.5, 0, 1.0, 0.7, 0.0, 0.2, 0.02), "clip_frozen"),
+        (Measures(250, FPS, 2.0, 0, 1.0, 0.7, 0.0, 0.2, 0.02), "clip_frozen"),
         (Measures(250, FPS, 0.0, 9, 1.0, 0.7, 0.0, 0.2, 0.02), "clip_black"),
         (Measures(250, FPS, 0.0, 0, 0.4, 0.7, 0.0, 0.2, 0.02), "face_lost"),
         (Measures(250, FPS, 0.0, 0, 1.0, 0.7, 0.2, 0.2, 0.02), "mouth_offset"),
