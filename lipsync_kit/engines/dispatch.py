@@ -91,7 +91,7 @@ class Dispatch:
         self._voice = Voice(job.index, floor.say)
         self._tries = self._strikes = self._stumbles = 0
         self._settle_pause = SETTLE_SECONDS[0]
-        self._running = self._asked_cancel = False
+        self._running = self._asked_cancel = self._looked = False
 
     @property
     def standing(self) -> str:
@@ -172,6 +172,7 @@ class Dispatch:
                     self._voice.tell(f"found, request {ref.request_id}")
                     self.deadline = None
                     return Step("again")
+            self._looked = True
         except PassingFault as fault:
             self._voice.hard_to_reach(fault)
         except LipsyncError as error:
@@ -187,11 +188,11 @@ class Dispatch:
         return Step("again", self._settle_pause)
 
     def _looked_long_enough(self, attempt: Attempt) -> bool:
-        """Whether the service's list has had its time, however eager the user is."""
+        """Whether the service's list was seen and has had its time, however eager the user is."""
         assert self.deadline is not None
         left = self.deadline - time.monotonic()
         old = time.time() - attempt.created > RESUBMIT_AGE
-        return old or left < self._options.timeout / 2
+        return self._looked and (old or left < self._options.timeout / 2)
 
     def _unsettled(self, attempt: Attempt, reason: str) -> Step:
         return self.fail(self._voice.unsettled(attempt, self._engine.console, reason))

@@ -71,6 +71,15 @@ class TestSettling:
         assert shop.run(replace(QUICK, timeout=2.0, resubmit_lost=True)).error is None
         assert len(shop.fal.billed) == 3
 
+    def test_nobody_sends_again_what_could_not_be_looked_for(self, shop: Shop) -> None:
+        shop.fal.fault("submit", "drop_after")
+        shop.fal.fault("list", "drop_before", times=999)
+        shop.run(replace(QUICK, timeout=0.4, parallel=1))
+        failed(shop.run(replace(QUICK, timeout=1.0, resubmit_lost=True)), UnsettledError)
+        shop.fal.faults.clear()
+        assert shop.run().error is None
+        assert len(shop.fal.billed) == 3
+
     def test_even_then_it_is_looked_for_first(self, shop: Shop) -> None:
         shop.fal.list_lag = 0.8
         shop.fal.fault("submit", "drop_after")
