@@ -92,4 +92,14 @@ def rate_text(fps: Fraction) -> str:
     return f"{float(fps):.3f}".rstrip("0").rstrip(".")
 
 
-_CODECS = {"hevc": "HEVC", "vp8": "VP8", "vp9": "VP9", "av1": "AV1", "libdav1d": "AV1"}
+_CODECS = {
+    "hevc": "HEVC",
+    "vp8": "VP8",
+    "vp9": "VP9",
+    "av1": "AV1",
+    "libdav1d": "AV1",
+    "prores": "ProRes",
+    "mjpeg": "Motion JPEG",
+    "mpeg4": "MPEG-4 Visual",
+    "gif": "a GIF",
+}

@@ -22,7 +22,7 @@ STANDARD = tuple(
 """Rates that a video of varying rate may get."""
 
 _FASTEST = 250
-_NEAR = Fraction(2, 100)
+_NEAR = Fraction(3, 100)
 _STEADY = 0.1  # of a frame
 _AHEAD = 1  # film frames that a frame may be moved to keep it
 
@@ -102,16 +102,28 @@ def _beats(footage: Footage, rate: Fraction) -> bool:
 
 def _steadied(footage: Footage) -> Grid:
     """A standard rate for a video whose own varies."""
-    steps = np.diff(footage.times) * float(footage.time_base)
-    step, mean = float(np.median(steps)), float(steps.mean())
-    # The mean is exact where only the clock trembles; where frames are missing it is no rate.
-    usual = 1 / (mean if abs(mean / step - 1) < _NEAR else step) if step else 25.0
-    nearest = min(STANDARD, key=lambda rate: abs(float(rate) - usual))
-    for rate in STANDARD[STANDARD.index(nearest) :]:
+    usual = _usual_rate(footage)
+    for rate in STANDARD[STANDARD.index(usual) :]:
         grid = _at(footage, rate)
         if not grid.lost:
             return grid
-    return _at(footage, nearest)
+    return _at(footage, usual)
+
+
+def _usual_rate(footage: Footage) -> Fraction:
+    """The standard rate whose beat the frames keep best, of those near their usual step."""
+    steps = np.diff(footage.times) * float(footage.time_base)
+    likely = [1 / step for step in (float(np.median(steps)), float(steps.mean())) if step]
+    near = [
+        rate for rate in STANDARD if any(abs(float(rate) / each - 1) < _NEAR for each in likely)
+    ]
+    if not near:
+        wanted = likely[0] if likely else 25.0
+        return min(STANDARD, key=lambda rate: abs(float(rate) - wanted))
+    seconds = (footage.times - footage.times[0]) * float(footage.time_base)
+    # The mean direction of the phases is the longer the less they scatter.
+    phases = {rate: np.exp(2j * np.pi * seconds * float(rate)) for rate in near}
+    return max(near, key=lambda rate: float(abs(phases[rate].mean())))
 
 
 def _at(footage: Footage, fps: Fraction) -> Grid:

@@ -120,3 +120,10 @@ def test_a_last_frame_that_is_meant_to_last_does() -> None:
 def test_asking_for_its_own_rate_changes_nothing() -> None:
     source = footage([round(k * 1001 / 30) for k in range(300)])
     assert find_grid(source, Fraction(30_000, 1001)).exact
+
+
+@pytest.mark.parametrize("rate", [Fraction(30), Fraction(30_000, 1001), Fraction(24)])
+def test_a_hole_does_not_change_the_rate(rate: Fraction) -> None:
+    times = [round(k / rate * 90_000) for k in range(122) if k not in (119, 120)]
+    grid = find_grid(footage(times, Fraction(1, 90_000)))
+    assert (grid.fps, grid.frames, grid.lost) == (rate, 122, 0)
