@@ -6,9 +6,12 @@ import shutil
 from fractions import Fraction
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from lipsync_kit.errors import InputError, UsageError
+from lipsync_kit.errors import InputError, SetupError, UsageError
+from lipsync_kit.media.ffmpeg import has_filter
+from lipsync_kit.preflight import video_frames
 from lipsync_kit.preflight.video import DrivingOptions, examine, piece_rules
 from tests.preflight.videos import MOTION, ffmpeg, video
 
@@ -118,3 +121,16 @@ def test_a_piece_needs_room_beside_its_lead() -> None:
     assert piece_rules(Fraction(25), MOTION, DrivingOptions(max_chunk=Fraction(3))).longest == 74
     untrimmed = DrivingOptions(trim=False, max_chunk=Fraction(2))
     assert piece_rules(Fraction(25), MOTION, untrimmed).lead == 0
+
+
+def test_an_ffmpeg_that_cannot_tone_map_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tags = "log-level=error:colorprim=bt2020:transfer=smpte2084:colormatrix=bt2020nc"
+    output = ("-c:v", "libx265", "-preset", "ultrafast", "-pix_fmt", "yuv420p10le")
+    reel = examine(video(tmp_path / "hdr.mp4", output=(*output, "-x265-params", tags)), MOTION)
+    assert has_filter("zscale")
+    assert not has_filter("no_such_filter")
+    monkeypatch.setattr(video_frames, "has_filter", lambda _: False)
+    with pytest.raises(SetupError, match="zscale"):
+        next(video_frames.Frames(reel.footage, reel.picture).read(np.array([0])))
