@@ -52,13 +52,13 @@ class Candidate:
     """A place where the plan may cut.
 
     ``risk``: how bad, in seconds. ``handle``: samples that both neighbours are sent beyond
-    it. ``pause``: index of its pause, ``None`` in speech.
+    it. ``pause_ms``: length of its pause, ``None`` in speech.
     """
 
     sample: int
     risk: float
     handle: int = 0
-    pause: int | None = None
+    pause_ms: int | None = None
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,10 @@ class Rules:
 
 @dataclass(frozen=True)
 class Tile:
-    """One planned chunk, in samples; ``cut`` is what its end is, ``None`` at the sound's end."""
+    """One planned chunk, in samples; ``cut`` is what its end is, ``None`` at the sound's end.
+
+    ``kept``: taken over from the plan before an edit.
+    """
 
     start: int
     end: int
@@ -85,6 +88,7 @@ class Tile:
     sent_end: int
     still: bool
     cut: Candidate | None
+    kept: bool = False
 
 
 def pause_candidates(pauses: Sequence[Pause], samples: int, fps: Fraction) -> list[Candidate]:
@@ -94,7 +98,7 @@ def pause_candidates(pauses: Sequence[Pause], samples: int, fps: Fraction) -> li
     in short pauses (a seam shows more), and where the voice detector hears speech.
     """
     found = []
-    for index, pause in enumerate(pauses):
+    for pause in pauses:
         at = _positions(pause, fps)
         at = at[(at > 0) & (at < samples)]
         # Before the first word and after the last there is no edge to come near.
@@ -110,7 +114,7 @@ def pause_candidates(pauses: Sequence[Pause], samples: int, fps: Fraction) -> li
             + 60 * near
         )
         found += [
-            Candidate(sample, risk, 0, index)
+            Candidate(sample, risk, 0, round(pause.seconds * 1000))
             for sample, risk in zip(at.tolist(), risks.tolist(), strict=True)
         ]
     return found
@@ -150,29 +154,37 @@ def plan_cuts(
     samples: int,
     rules: Rules,
     weights: Weights,
+    span: tuple[Candidate, Candidate] | None = None,
 ) -> list[Tile]:
     """The cheapest tiling of ``[0, samples)`` over all subsets of ``candidates``.
 
+    ``span``: two fixed cuts to plan between, instead of the sound's start and end.
     Raises :class:`ValueError` when no tiling keeps ``rules.longest``.
     """
-    board = _Board(candidates, samples, rules, weights)
+    first, last = span or (Candidate(0, 0.0), Candidate(samples, 0.0))
+    board = _Board(candidates, first, last, samples, rules, weights)
     if rules.skip is not None:
         board.skip_silences(pauses, rules.skip)
     return board.solve()
 
 
 class _Board:
-    """The candidates as arrays, with the sound's start and end as the first and the last."""
+    """The candidates as arrays, between a first and a last cut that are given."""
 
     def __init__(
-        self, candidates: Sequence[Candidate], samples: int, rules: Rules, weights: Weights
+        self,
+        candidates: Sequence[Candidate],
+        first: Candidate,
+        last: Candidate,
+        samples: int,
+        rules: Rules,
+        weights: Weights,
     ) -> None:
         best: dict[int, Candidate] = {}
         for candidate in sorted(candidates, key=lambda item: (item.sample, item.risk)):
-            if 0 < candidate.sample < samples:
+            if first.sample < candidate.sample < last.sample:
                 best.setdefault(candidate.sample, candidate)
-        inner = list(best.values())
-        self.nodes = [Candidate(0, 0.0), *inner, Candidate(samples, 0.0)]
+        self.nodes = [first, *best.values(), last]
         self.rules, self.weights, self.samples = rules, weights, samples
         self.at = np.array([node.sample for node in self.nodes], np.int64)
         self.risk = np.array([node.risk for node in self.nodes]) * weights.risk
@@ -245,7 +257,7 @@ class _Board:
                     sent_start=int(self.at[start] if still[end] else self.sent_from[start]),
                     sent_end=int(self.at[end] if still[end] else self.sent_to[end]),
                     still=bool(still[end]),
-                    cut=self.nodes[end] if end < len(self.nodes) - 1 else None,
+                    cut=self.nodes[end] if self.at[end] < self.samples else None,
                 )
             )
             end = start

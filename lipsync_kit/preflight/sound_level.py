@@ -7,7 +7,8 @@ are limited and weighed again; the rest follows from the energies that were hear
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lipsync_kit.media.pcm import Block, ahead
-from lipsync_kit.media.wav import MasterWriter, Scratch
+from lipsync_kit.media.wav import MasterReader, MasterWriter, Scratch
 from lipsync_kit.preflight.loudness import (
     SILENT,
     STEP,
@@ -37,19 +38,37 @@ OFFSET_HEARD = 0.002
 """Mean of a channel (full scale 1.0) from which it is a DC offset and is taken out."""
 
 _SETTLING = 3 * STEP  # what the K filter needs to forget how it was started
+_STAYS = 0.3  # LU by which an edit may move the loudness before the gain follows
 _CLOSE = 0.02
 _TRIES = 8
 
 
 @dataclass(frozen=True)
 class Levelled:
-    """What was done: gain and loudness in dB and LUFS, true peak in dBTP, seconds limited."""
+    """What was done: gain and loudness in dB and LUFS, true peak in dBTP, seconds limited.
+
+    ``copied``: unchanged stretches are those of the master before, to the bit.
+    """
 
     gain: float
     lufs: float
     true_peak: float
     loudness_range: float
     limited_seconds: float
+    copied: bool = False
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """The master before an edit: its gain in dB, and what of it is copied.
+
+    ``spans``: ``(start, end, shift)`` on the new timeline; what is there now lay ``shift``
+    samples earlier then.
+    """
+
+    path: Path
+    gain: float
+    spans: Sequence[tuple[int, int, int]]
 
 
 @stage("audio.loudness", version=1)
@@ -62,9 +81,20 @@ class Loudness:
     lufs: float = -16.0
     true_peak: float = -1.5
 
-    def apply(self, scratch: Scratch, hearing: Hearing, out: Path, task: Task) -> Levelled:
-        """Write the levelled sound of ``scratch`` to ``out``, a 24-bit WAV."""
-        return Leveller(scratch, hearing, self.lufs, self.true_peak).write(out, task)
+    def apply(
+        self,
+        scratch: Scratch,
+        hearing: Hearing,
+        out: Path,
+        task: Task,
+        earlier: Earlier | None = None,
+    ) -> Levelled:
+        """Write the levelled sound of ``scratch`` to ``out``, a 24-bit WAV.
+
+        ``earlier``: a master whose gain and samples stay where they may.
+        """
+        leveller = Leveller(scratch, hearing, self.lufs, self.true_peak)
+        return leveller.write(out, task, earlier)
 
 
 class Leveller:
@@ -101,11 +131,18 @@ class Leveller:
             return Limited(block, 0.0, np.zeros((0, 2), np.intp)), before
         return limited(block, self._ceiling), before
 
-    def find_gain(self) -> tuple[float, Energies]:
-        """The factor that brings the limited sound to the target, and its energies then."""
+    def find_gain(self, earlier: float | None = None) -> tuple[float, Energies]:
+        """The factor that brings the limited sound to the target, and its energies then.
+
+        ``earlier``: the gain (dB) of the master before, which stays when it is close.
+        """
         loudness = integrated(self._heard)
         if loudness == SILENT:
             return 1.0, self._heard
+        if earlier is not None:
+            energies = self._energies_after(factor(earlier))
+            if abs(self._target - integrated(energies)) < _STAYS:
+                return factor(earlier), energies
         gain = factor(self._target - loudness)
         for _ in range(_TRIES):
             energies = self._energies_after(gain)
@@ -132,19 +169,27 @@ class Leveller:
         for index in range(math.ceil(self._scratch.samples / WINDOW)):
             yield self._window(index, gain)
 
-    def write(self, out: Path, task: Task) -> Levelled:
+    def write(self, out: Path, task: Task, earlier: Earlier | None = None) -> Levelled:
         """Write the master; its gain is found first."""
-        gain, energies = self.find_gain()
-        highest, touched = 0.0, 0
-        with MasterWriter(out, self._scratch.samples, self._scratch.channels) as master:
-            for window, before in ahead(self._finished(gain)):
-                block = window.block[:, before : before + WINDOW]
+        gain, energies = self.find_gain(earlier.gain if earlier else None)
+        same = earlier is not None and abs(decibels(gain) - earlier.gain) < 1e-9
+        highest, touched, start = 0.0, 0, 0
+        with ExitStack() as stack:
+            before = stack.enter_context(MasterReader(earlier.path)) if earlier and same else None
+            master = stack.enter_context(
+                MasterWriter(out, self._scratch.samples, self._scratch.channels)
+            )
+            for window, lead in ahead(self._finished(gain)):
+                block = window.block[:, lead : lead + WINDOW]
                 highest = (
                     true_peak(block, highest) if window.peak == 0 else max(highest, window.peak)
                 )
-                inside = np.clip(window.changed, before, before + WINDOW)
+                inside = np.clip(window.changed, lead, lead + WINDOW)
                 touched += int((inside[:, 1] - inside[:, 0]).sum())
+                if earlier and before:
+                    block = _copied(block, start, before, earlier.spans)
                 master.write(block)
+                start += block.shape[1]
                 task.advance(block.shape[1] / SAMPLE_RATE)
         return Levelled(
             gain=decibels(gain),
@@ -152,7 +197,21 @@ class Leveller:
             true_peak=decibels(highest),
             loudness_range=loudness_range(energies),
             limited_seconds=touched / SAMPLE_RATE,
+            copied=before is not None,
         )
+
+
+def _copied(
+    block: Block, start: int, before: MasterReader, spans: Sequence[tuple[int, int, int]]
+) -> Block:
+    """``block``, which begins at ``start``, with its share of ``spans`` from the master before."""
+    out = block
+    for first, last, shift in spans:
+        low, high = max(first, start), min(last, start + block.shape[1])
+        if low < high:
+            out = block.copy() if out is block else out
+            out[:, low - start : high - start] = before.floats(low - shift, high - shift)
+    return out
 
 
 def weigh(block: Block) -> Energies:

@@ -10,11 +10,10 @@ import pytest
 from lipsync_kit.plan.pauses import HOP, Levels, find_pauses, find_valleys, speaking
 
 
-
 def heard(
     words: list[tuple[float, float]], seconds: float, speech: float, noise: float
 ) -> tuple[Levels, Levels, int]:
-    """Probability of speech and level per 10 ms of words ``(start, end)`` in seconds over noise, in dB."""
+    """Probability of speech and level (dB) per 10 ms of words ``(start, end)`` over noise."""
     rng = np.random.default_rng(1)
     at = (np.arange(int(seconds * 100)) + 1) / 100
     spoken = np.any([(start <= at) & (at < end) for start, end in words], axis=0)

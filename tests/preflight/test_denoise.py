@@ -185,3 +185,13 @@ def test_pauses_are_found_in_noise(tmp_path: Path) -> None:
     narration = prepare(write(tmp_path / "n.wav", hiss(sound, 8)), tmp_path / "p")
     for chunk in narration.chunks[:-1]:
         assert any(start < chunk.end / RATE < end for start, end in pauses)
+
+
+def test_what_is_no_speech_to_the_model_is_kept(tmp_path: Path) -> None:
+    buzz, _ = speech(12, noise=-27)  # harmonics of no human throat: the model takes them for noise
+    source = write(tmp_path / "buzz.wav", buzz)
+    auto = prepare(source, tmp_path / "auto")
+    assert "noisy" in codes(auto)
+    assert "denoised" not in codes(auto)
+    (levelled,) = [item for item in auto.findings if item.code == "levelled"]
+    assert levelled.data["gain_db"] < 10
