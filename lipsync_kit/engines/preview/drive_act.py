@@ -24,7 +24,8 @@ _GAP: Final = 0.24  # face heights; a jaw does not go further
 _WIDTH: Final = (-0.34, 0.36)
 _SPREAD: Final = 1.3
 _ROUND: Final = 1.3
-_LIFT: Final = (-0.030, 0.025)
+_LIFT: Final = (-0.070, 0.045)
+_SLIDE: Final = 0.06
 _BROW: Final = (-0.9, 1.6)
 
 
@@ -73,15 +74,17 @@ class Actor:
         """The portrait with closed lips and its head turned."""
         return head_pose(self.rig, yaw, pitch, roll, 0.0, 0.0, 0.0)
 
-    def _mouthed(self, gap: float, width: float) -> Pose:
-        """The portrait with its mouth open and wide."""
+    def _mouthed(self, gap: float, width: float, slide: float) -> Pose:
+        """The portrait with its mouth open, wide and aside."""
         mouth = self._mouth(np.array([gap]), np.array([width]))
-        return replace(self._turned(0, 0, 0), **{name: float(v[0]) for name, v in mouth.items()})
+        made = {name: float(v[0]) for name, v in mouth.items()}
+        return replace(self._turned(0, 0, 0), slide=slide, **made)
 
     def _head(self, track: DriverTrack, gap: F64) -> dict[str, F64]:
         """Turns and place of the head, no further than the portrait can go."""
         seen = np.stack([track.yaw, track.pitch, track.roll], axis=-1).astype(np.float64)
-        turns = (seen - self.mirror.leaning(gap, track.width)) / self.mirror.seen
+        mouth = (track.width.astype(np.float64), limited(track.slide, _SLIDE))
+        turns = self.mirror.turns(seen, gap, *mouth)
         wanted = dict(zip(("yaw", "pitch", "roll"), turns.T, strict=True))
         wanted |= {"x": track.x.astype(np.float64), "y": track.y.astype(np.float64)}
         values, shares = {}, np.zeros(len(track))
@@ -108,8 +111,10 @@ class Actor:
 
     def _face(self, track: DriverTrack) -> dict[str, F64]:
         brows = [getattr(track, f"brow_{side}") / RAISED for side in ("left", "right")]
-        return self._mouth(limited(track.opening, _GAP), track.width) | {
+        gap = limited(track.opening, _GAP)
+        return self._mouth(gap, track.width.astype(np.float64)) | {
             "lift": _between(track.lift, *_LIFT),
+            "slide": limited(track.slide, _SLIDE),
             "brow": _between((brows[0] + brows[1]) / 2, *_BROW),
             "tilt": _between((brows[0] - brows[1]) / 2, -0.6, 0.6),
             "blink": np.clip((track.blink_left + track.blink_right) / 2, 0, 1),

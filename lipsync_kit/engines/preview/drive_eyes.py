@@ -20,7 +20,7 @@ from lipsync_kit.engines.preview.movements import smoothstep
 from lipsync_kit.engines.preview.plate import Plate
 from lipsync_kit.engines.preview.pose import applied
 from lipsync_kit.engines.preview.rig import Rig
-from lipsync_kit.engines.preview.sampling import blurred, halved, sampled
+from lipsync_kit.engines.preview.sampling import halved, sampled
 from lipsync_kit.face import Eye, Face, find_eyes
 
 F32 = npt.NDArray[np.float32]

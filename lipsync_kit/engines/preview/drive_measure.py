@@ -35,9 +35,13 @@ _EASE: Final = 0.4  # seconds to go back to rest where the face is lost, and to 
 
 # Seconds (quick, slow) of the filters; a mouth and a glance are as fast as a frame.
 _HEAD: Final = (0.030, 0.13)
-_MOUTH: Final = (0.016, 0.07)
-_BROW: Final = (0.030, 0.12)
-_GAZE: Final = (0.012, 0.10)
+_WINDOWS: Final = {
+    "opening": (0.016, 0.07),
+    "width": (0.016, 0.07),
+    "lift": (0.016, 0.07),
+    "gaze_x": (0.012, 0.10),
+    "gaze_y": (0.012, 0.10),
+}
 _BLINK: Final = 0.010
 
 _SHUT: Final = 0.5  # of an eye's usual opening: closed
@@ -51,7 +55,7 @@ def driver_track(sight: Sight, fps: Fraction) -> DriverTrack:
     rate = float(fps)
     if not seen.any():
         zero = np.zeros(len(seen), np.float32)
-        return DriverTrack(*(zero.copy() for _ in range(16)))
+        return DriverTrack(*(zero.copy() for _ in range(17)))
     skull = _skull(sight.points[seen].astype(np.float64))
     starts = _cuts(skull, seen, rate)
     values = _head(skull, seen, starts) | _face(skull) | _eyes(sight.eyes[seen].astype(np.float64))
@@ -151,6 +155,7 @@ def _face(skull: _Skull) -> dict[str, F64]:
     resting = gap <= np.quantile(gap, _CALM)
     width = np.linalg.norm(right - left, axis=1)
     corners = -(left[:, 1] + right[:, 1]) / 2
+    sideways = (left[:, 0] + right[:, 0] + upper[:, 0] + lower[:, 0]) / 4
     brows = [
         -skull.at(*(i for row in brow for i in row))[..., 1].mean(axis=1) for brow in topology.BROWS
     ]
@@ -158,6 +163,7 @@ def _face(skull: _Skull) -> dict[str, F64]:
         "opening": gap - min(float(np.quantile(gap, 0.03)), _CLOSED),
         "width": width / float(np.median(width[resting])) - 1,
         "lift": corners - float(np.median(corners[resting])),
+        "slide": sideways - float(np.median(sideways)),
         "brow_left": brows[0] - float(np.median(brows[0])),
         "brow_right": brows[1] - float(np.median(brows[1])),
     }
@@ -199,6 +205,5 @@ def _finished(name: str, curve: F64, seen: Flags, starts: list[int], rate: float
 def _steady(name: str, curve: F64, rate: float) -> F64:
     if name.startswith("blink"):
         return smooth(curve, _BLINK * rate)
-    windows = {"opening": _MOUTH, "width": _MOUTH, "lift": _MOUTH, "gaze_x": _GAZE, "gaze_y": _GAZE}
-    quick, slow = windows.get(name, _BROW if name.startswith("brow") else _HEAD)
+    quick, slow = _WINDOWS.get(name, _HEAD)
     return steadied(curve, quick * rate, slow * rate)

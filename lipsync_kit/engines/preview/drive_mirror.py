@@ -16,8 +16,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from lipsync_kit.engines.preview.drive_turn import angles, eye_line, fitted
 from lipsync_kit.engines.preview.drive_sight import RIGID
+from lipsync_kit.engines.preview.drive_turn import angles, eye_line, fitted
 from lipsync_kit.engines.preview.pose import Pose
 from lipsync_kit.face import Face, topology
 from lipsync_kit.face.mesh import mesh, roi_around
@@ -33,6 +33,9 @@ WIDTHS: Final = (-0.22, 0.0, 0.22)
 
 _TURN: Final = 0.14  # radians by which it turns to see how much of a turn is seen
 _SEEN: Final = (0.6, 1.1)  # of a turn; outside of these it is the look that is wrong
+_ASTRAY: Final = 0.3  # of a turn that is seen as another turn, at most
+_SLID: Final = 0.025  # face heights that its mouth goes aside
+_SURE: Final = 0.7  # of what is seen to lean that is believed
 _LEAN: Final = 0.10  # radians that a mouth may seem to lean the head, at most
 
 Show = Callable[[Pose], U8]
@@ -44,19 +47,25 @@ class Mirror:
     """What landmarks see of the portrait.
 
     `lean` (gaps, widths, 3): radians of yaw, pitch and roll that the head seems to have turned
-    when only the mouth moved. `seen` (3,): the share of a turn that is seen.
+    when only the mouth moved; `aside` (3,): when it slid one face height to the right. `answer`
+    (3, 3): how much of each (rows) is seen of a turn of each (columns).
     """
 
     lean: F64
-    seen: F64
+    aside: F64
+    answer: F64
 
     @classmethod
     def blind(cls) -> Mirror:
         """What one takes a portrait for that has not been looked at."""
-        return cls(np.zeros((len(GAPS), len(WIDTHS), 3)), np.ones(3))
+        return cls(np.zeros((len(GAPS), len(WIDTHS), 3)), np.zeros(3), np.eye(3))
 
-    def leaning(self, gap: F64, width: F64) -> F64:
-        """What the head seems to have turned at each gap and width (n,), shape (n, 3)."""
+    def turns(self, seen: F64, gap: F64, width: F64, slide: F64) -> F64:
+        """The turns (n, 3) that look as in `seen` (n, 3) while the mouth does what it does (n,)."""
+        leaning = self._leaning(gap, width) + slide[:, None] * self.aside
+        return np.asarray(np.linalg.solve(self.answer, (seen - leaning).T).T)
+
+    def _leaning(self, gap: F64, width: F64) -> F64:
         row, low, up = _between(np.array(GAPS), gap)
         column, left, right = _between(np.array(WIDTHS), width)
         table = self.lean
@@ -69,23 +78,28 @@ def look(
     face: Face,
     show: Show,
     turn: Callable[[float, float, float], Pose],
-    mouth: Callable[[float, float], Pose],
+    mouth: Callable[[float, float, float], Pose],
 ) -> Mirror:
-    """Look at a portrait. `turn` and `mouth` make poses, the latter from a gap and a width."""
-    rest = _landmarks(show(mouth(0.0, 0.0)), face)
+    """Look at a portrait: `turn` makes poses of turns, `mouth` of a gap, a width and a slide."""
+    rest = _landmarks(show(mouth(0.0, 0.0, 0.0)), face)
     shape = rest[list(RIGID)] - rest[list(RIGID)].mean(axis=0)
     still = _turn(shape, rest)
 
     def seen(pose: Pose) -> F64:
         return _turn(shape, _landmarks(show(pose), face)) - still
 
-    lean = np.array([[seen(mouth(gap, width)) for width in WIDTHS] for gap in GAPS])
-    shares = []
-    for axis in range(3):
-        away = np.eye(3)[axis] * _TURN
-        there, back = (seen(turn(*(sign * away))) for sign in (1, -1))
-        shares.append((there - back)[axis] / (2 * _TURN))
-    return Mirror(np.clip(lean, -_LEAN, _LEAN), np.clip(shares, *_SEEN))
+    lean = np.array([[seen(mouth(gap, width, 0.0)) for width in WIDTHS] for gap in GAPS])
+    answers = [(seen(turn(*away)) - seen(turn(*-away))) / (2 * _TURN) for away in _TURN * np.eye(3)]
+    aside = (seen(mouth(0.0, 0.0, _SLID)) - seen(mouth(0.0, 0.0, -_SLID))) / (2 * _SLID)
+    return Mirror(
+        np.clip(_SURE * lean, -_LEAN, _LEAN), _SURE * aside, _plausible(np.array(answers).T)
+    )
+
+
+def _plausible(answer: F64) -> F64:
+    own = np.diag(np.clip(np.diag(answer), *_SEEN))
+    others = answer - np.diag(np.diag(answer))
+    return np.asarray(own + np.clip(others, -_ASTRAY, _ASTRAY))
 
 
 def _landmarks(rgb: U8, face: Face) -> F64:

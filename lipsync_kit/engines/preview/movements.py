@@ -115,6 +115,12 @@ class MouthFields:
         dv = -np.minimum(x**2, 1) * bell(beyond / 0.09) * bell((above + below) / 0.09)
         return self._stack(np.zeros_like(dv), dv)
 
+    def slide(self, u: F64, v: F64, side: Side) -> F64:  # noqa: ARG002
+        """Mouth and chin one face height to the right; the nose stays."""
+        below = smoothstep(-0.15, -0.02, v) * self._neck(v)
+        du = bell((u - self.line.middle) / 0.30) * below
+        return self._stack(du, np.zeros_like(du))
+
     def press(self, u: F64, v: F64, side: Side) -> F64:
         """Lips pressed against each other, as in "m": each rolls a little under the other."""
         x, above, below = self._local(u, v)

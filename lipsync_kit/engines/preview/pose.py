@@ -20,7 +20,8 @@ class Pose:
     `brow`: 0 to 1, raised. `blink`: 0 open to 1 closed. `gaze_x`, `gaze_y`: eye widths.
     `lift`: face heights that the corners of the mouth go up. `tilt`: of `brow`, how much more
     the left one is raised and the right one less. `broad`: growth of the mouth's width, lips and
-    all, against the narrowing of a wide gap. `aspect`, `shear`: what large turns of the
+    all, against the narrowing of a wide gap. `slide`: face heights that mouth and chin go to
+    the right. `aspect`, `shear`: what large turns of the
     head add to small ones.
     """
 
@@ -40,6 +41,7 @@ class Pose:
     lift: float = 0.0
     tilt: float = 0.0
     broad: float = 0.0
+    slide: float = 0.0
     aspect: float = 0.0
     shear: float = 0.0
 
@@ -69,7 +71,7 @@ def applied(weights: npt.NDArray[np.float32], fields: F32) -> F32:
 MOVEMENTS = (
     "yaw", "pitch", "roll", "x", "y", "zoom",
     "open", "shut", "spread", "round", "press", "brow", "blink", "gaze_x", "gaze_y",
-    "lift", "tilt", "broad", "aspect", "shear",
+    "lift", "tilt", "broad", "slide", "aspect", "shear",
 )  # fmt: skip
 """The rig's movements, in the order of its fields."""
 

@@ -101,6 +101,7 @@ def mouth_fields(head: Head, mouth: MouthFields, frontal: F64, side: Side) -> di
         "press": mouth.press,
         "lift": mouth.lift,
         "broad": mouth.broad,
+        "slide": mouth.slide,
     }
     frontals = {name: move(u, v, side) for name, move in movements.items()}
     return {name: head.in_picture(d[..., 0], d[..., 1]) for name, d in frontals.items()}

@@ -53,7 +53,7 @@ class Sheet:
 
     def carried(self, x: int, y: int) -> Sheet:
         """The sheet as shown in the area `x` pixels further right and `y` further down."""
-        grid = Grid(self.grid.area.carried(x, y), self.grid.step)
+        grid = replace(self.grid, area=self.grid.area.carried(x, y))
         return replace(self, grid=grid, shown_at=grid.nodes())
 
 
