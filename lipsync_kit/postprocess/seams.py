@@ -51,6 +51,12 @@ _FLOW_WIDTH = 480
 _DETAIL_SIGMA = 0.6 / 320
 """The finest detail, as a share of the picture's width."""
 
+_KEPT_DETAIL = 0.85
+"""Share of the neighbours' sharpness that blended frames are brought back to,"""
+
+_MOST_DETAIL = 1.6
+"""with at most this gain on their detail."""
+
 _HANDOVER = 20.0
 """How quickly detail is handed over; the slope of a logistic curve over the blend."""
 
@@ -243,9 +249,9 @@ def morph(path: _Path) -> list[Still]:
     height, width = path.start.luma.shape
     moved = []
     for share in path.shares:
-        planes = [
-            _rounded(mix(one, two, there, back, share)) for mix, one, two, there, back in ways
-        ]
+        luma, *chroma = [mix(one, two, there, back, share) for mix, one, two, there, back in ways]
+        wanted = path.start.sharpness * (1 - share) + path.target.sharpness * share
+        planes = [_rounded(plane) for plane in (_restored(luma, wanted), *chroma)]
         moved.append(Still(_packed(planes, height, width)))
     return moved
 
@@ -326,6 +332,19 @@ def _detailed(one: Luma, two: Luma, there: Flow, back: Flow, share: float) -> Lu
     coarse = cv2.addWeighted(early, handed - share, late, share - handed, 0)
     sharp = cv2.addWeighted(early, 1 - handed, late, handed, 0)
     return np.asarray(sharp + cv2.GaussianBlur(coarse, (0, 0), sigma), np.float32)
+
+
+def _restored(luma: Luma, wanted: float) -> Luma:
+    """The plane with some of the detail back that warping and mixing took."""
+    import cv2
+    import numpy as np
+
+    left = float(cv2.Laplacian(luma, cv2.CV_32F).var())
+    if left <= 0 or left >= wanted * _KEPT_DETAIL:
+        return luma
+    gain = min(_MOST_DETAIL, (wanted * _KEPT_DETAIL / left) ** 0.5)
+    soft = cv2.GaussianBlur(luma, (0, 0), max(0.6, _DETAIL_SIGMA * luma.shape[1]))
+    return np.asarray(soft + gain * (luma - soft), np.float32)
 
 
 def _warped(plane: Luma, flow: Flow, share: float) -> Luma:
