@@ -65,7 +65,7 @@ def _drawings(job: DubJob, length: int) -> Iterator[Draw]:
     first = max(0, job.first_frame - REACH)
     end = min(length, job.first_frame + job.frames + REACH)
     speaker = Speaker.load(job.speaker, first, end)
-    face_of = lru_cache(maxsize=4)(DubFace.of)
+    face_of = lru_cache(maxsize=4)(partial(DubFace.of, grain=speaker.grain))
     poses = iter(Motion(MouthTrack.load(job.track), job.fps, job.seed).poses(first, end - first))
     seen = sights(pictures(job.video, job.fps, first, end), speaker, face_of)
     begin = job.first_frame - first
@@ -76,7 +76,7 @@ def _drawings(job: DubJob, length: int) -> Iterator[Draw]:
             yield partial(_as_it_is, picture)
         else:
             mouth = Pose(gap=pose.gap, width=pose.width, press=pose.press)
-            yield partial(face_of(shot).draw, picture, sight, mouth)
+            yield partial(face_of(shot).draw, picture, sight, mouth, job.seed)
 
 
 def _as_it_is(picture: Picture, luma: U8, chroma: U8) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from lipsync_kit.engines.preview.dub_grain import Grain
 from lipsync_kit.engines.preview.dub_lips import Lips
 from lipsync_kit.engines.preview.dub_parted import Parted
 from lipsync_kit.engines.preview.dub_pictures import Picture
@@ -46,18 +47,21 @@ class DubFace:
     lips: Lips
     parted: Parted | None
     looks: Looks
+    grain: Grain
 
     @classmethod
-    def of(cls, shot: Shot) -> DubFace:
+    def of(cls, shot: Shot, grain: Grain) -> DubFace:
         """All that can be computed once per shot; costs about a second of CPU."""
         assert shot.reference is not None
-        rig, plate = _rigged(shot.reference)
+        rig, plate = _rigged(shot.reference, grain)
         rest, lips = Rest.of(rig, plate), Lips.of(rig, plate)
         looks = Looks.of(rest, plate.luma, plate.chroma, Face.of(shot.reference.landmarks, 1.0))
-        parted = Parted.of(Lips.of(*_rigged(shot.parted)), lips) if shot.parted else None
-        return cls(rig, rest, lips, parted, looks)
+        parted = Parted.of(Lips.of(*_rigged(shot.parted, grain)), lips) if shot.parted else None
+        return cls(rig, rest, lips, parted, looks, grain)
 
-    def draw(self, picture: Picture, sight: Sight, pose: Pose, luma: U8, chroma: U8) -> None:
+    def draw(
+        self, picture: Picture, sight: Sight, pose: Pose, seed: int, luma: U8, chroma: U8
+    ) -> None:
         """Draw a frame with the mouth of `pose` into luma (h, w) and chroma (h/2, w/2, 2)."""
         luma[:], chroma[:] = picture.luma, picture.chroma
         if sight.trust <= 0:
@@ -72,9 +76,13 @@ class DubFace:
         luma[grid.area.luma], chroma[grid.area.chroma] = shifted(
             grid, shifts, picture.luma, picture.chroma
         )
-        self.lips.lay(pose, self.lips.relief.view(sight.steady), gap, luma, chroma)
+        view = self.lips.relief.view(sight.steady)
+        laid, cover = self.lips.lay(pose, view, gap, luma, chroma)
         if self.parted:
             self.parted.lay(pose, sight.steady, gap, luma, chroma)
+        if self.grain.seen:
+            noise = self.grain.noise(cover.shape, np.random.default_rng((abs(seed), picture.place)))
+            luma[laid.luma] = np.clip(np.rint(luma[laid.luma] + cover * noise), 0, 255)
         if sight.trust < 1:
             _fade(picture, grid.area, sight.trust, luma, chroma)
 
@@ -85,8 +93,8 @@ class DubFace:
         return self.rig.line.gap + float((lower - upper) @ down) / self.rig.head.size
 
 
-def _rigged(reference: Reference) -> tuple[Rig, Plate]:
-    plate = plate_of_planes(reference.luma, reference.chroma)
+def _rigged(reference: Reference, grain: Grain) -> tuple[Rig, Plate]:
+    plate = plate_of_planes(grain.cleaned(reference.luma), reference.chroma)
     return build_rig(Face.of(reference.landmarks, 1.0), plate), plate
 
 

@@ -78,11 +78,12 @@ class Lips:
 
     def lay(
         self, pose: Pose, view: View, gap: float, luma: U8, chroma: U8, most: float = 1.0
-    ) -> None:
+    ) -> tuple[Area, F32]:
         """Lay the lips over a frame's luma (h, w) and chroma (h/2, w/2, 2), in place.
 
         `pose`: the new mouth; `gap`: face heights between the lips that the frame itself shows;
-        `most`: 1, or less to let the frame shine through.
+        `most`: 1, or less to let the frame shine through. Returns where they are, and how much
+        of each pixel there they cover.
         """
         grid = self._grid(view, luma.shape[1], luma.shape[0])
         at, half = self._maps(grid, view)
@@ -99,6 +100,7 @@ class Lips:
         own = chroma[grid.area.chroma]
         light = _light(own, lips, halved(skin), sigma / 2, _MOST_CHROMA)
         own[:] = _blended(own, lips, halved(cover)[..., None], light)
+        return grid.area, cover
 
     @property
     def _area(self) -> Area:

@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from lipsync_kit.engines.preview.dub_grain import GrainMeter
 from lipsync_kit.engines.preview.dub_look import look
 from lipsync_kit.engines.preview.dub_pictures import Picture, pictures
 from lipsync_kit.engines.preview.dub_reference import References
@@ -62,7 +63,9 @@ class _Search:
         self.stride = max(1, math.floor(fps / _LOOKS_PER_SECOND))
         self._around = math.ceil(fps * _NEIGHBOURS)
         self._watch = _Watch()
-        self._waiting: deque[Picture] = deque()
+        self._waiting: deque[tuple[Picture, Picture]] = deque()
+        self._before: Picture | None = None
+        self._grain = GrainMeter()
         self._shots: list[Shot] = []
         self._shot = _ShotSearch(0, rank)
         self._rank = rank
@@ -72,25 +75,28 @@ class _Search:
     def see(self, picture: Picture) -> None:
         """Take in the next frame."""
         self._watch.see(picture)
-        if picture.place % self.stride == 0:
-            self._waiting.append(picture)
-        while self._waiting and self._waiting[0].place + self._around <= picture.place:
-            self._look(self._waiting.popleft())
+        if self._before is not None and self._before.place % self.stride == 0:
+            self._waiting.append((self._before, picture))
+        self._before = picture
+        while self._waiting and self._waiting[0][1].place + self._around <= picture.place:
+            self._look(*self._waiting.popleft())
 
     def done(self, frames: int) -> Speaker:
         """What was found, when all frames have come."""
-        for picture in self._waiting:
-            self._look(picture)
+        for picture, following in self._waiting:
+            self._look(picture, following)
         for cut in self._cuts(self._looked + 1, frames - 1):
             self._end(cut)
         self._end(frames)
-        return Speaker(tuple(self._shots), self._faces, self.stride)
+        return Speaker(tuple(self._shots), self._faces, self.stride, self._grain.grain())
 
-    def _look(self, picture: Picture) -> None:
+    def _look(self, picture: Picture, following: Picture) -> None:
         for cut in self._cuts(self._looked + 1, picture.place):
             self._end(cut)
         self._looked = picture.place
-        self._shot.look(picture)
+        face = self._shot.look(picture)
+        if face is not None:
+            self._grain.offer(picture, following, face)
 
     def _cuts(self, first: int, last: int) -> list[int]:
         """Frames of [first, last] that begin a new shot."""
@@ -137,8 +143,8 @@ class _ShotSearch:
         self._references = References()
         self.faces = 0
 
-    def look(self, picture: Picture) -> None:
-        """Take in a frame of the shot."""
+    def look(self, picture: Picture) -> Face | None:
+        """Take in a frame of the shot; the speaker's face in it."""
         face = look(picture, roi_around(self._last.landmarks)) if self._last else None
         if face is None:
             self._lost = self._last or self._lost
@@ -149,6 +155,7 @@ class _ShotSearch:
             self.faces = max(self.faces, 1)
             self._seen.append((float(picture.place), *roi_around(face.landmarks)))
             self._references.consider(picture, face)
+        return face
 
     def shot(self, end: int) -> Shot:
         """The shot as it was seen."""

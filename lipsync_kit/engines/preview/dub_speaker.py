@@ -13,6 +13,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from lipsync_kit.engines.preview.dub_grain import Grain
 from lipsync_kit.face.mesh import Roi
 from lipsync_kit.store import atomic
 
@@ -82,12 +83,14 @@ class Shot:
 class Speaker:
     """The speaker of a whole video.
 
-    `faces`: the most faces that were seen at once. `stride`: frames between two looks.
+    `faces`: the most faces that were seen at once. `stride`: frames between two looks. `grain`:
+    the video's.
     """
 
     shots: tuple[Shot, ...]
     faces: int
     stride: int
+    grain: Grain
 
     @cached_property
     def _starts(self) -> list[int]:
@@ -106,7 +109,7 @@ class Speaker:
     def save(self, path: Path) -> None:
         """Write as ``.npz``, atomically."""
         arrays: dict[str, Any] = {
-            "about": np.array([self.faces, self.stride]),
+            "about": np.array([self.faces, self.stride, self.grain.sigma, self.grain.blur]),
             "shots": np.array([[shot.first, shot.end] for shot in self.shots]),
         }
         for index, shot in enumerate(self.shots):
@@ -123,7 +126,7 @@ class Speaker:
     def load(cls, path: Path, first: int = 0, end: int | None = None) -> Self:
         """Read what :meth:`save` wrote; only the shots that reach into [first, end)."""
         with np.load(path) as arrays:
-            faces, stride = arrays["about"]
+            faces, stride, *grain = arrays["about"]
             shots = []
             for index, (start, stop) in enumerate(arrays["shots"]):
                 if stop <= first or (end is not None and start >= end):
@@ -131,7 +134,7 @@ class Speaker:
                 rest, parted = (_loaded(arrays, f"{kind}{index}") for kind in ("rest", "parted"))
                 seen = arrays[f"seen{index}"]
                 shots.append(Shot(int(start), int(stop), seen, rest, parted))
-            return cls(tuple(shots), int(faces), int(stride))
+            return cls(tuple(shots), int(faces), int(stride), Grain(*map(float, grain)))
 
 
 def _loaded(arrays: Mapping[str, Any], name: str) -> Reference | None:
