@@ -228,8 +228,8 @@ def estimate(options: Namespace, _settings: Settings) -> dict[str, Any]:
         mark = "*" if row["model"] == project.model else " "
         unsure = " (partly unverified)" if row["unverified"] else ""
         console.say(
-            f"{mark} {cost:>13}  {row['chunks']:4} chunks  {row['seams']:4} seams"
-            f"  {row['model']} {row['resolution'] or ''}{unsure}"
+            f"{mark} {cost:>13}  {_some(row['chunks'], 'chunk'):>10}"
+            f"  {_some(row['seams'], 'seam'):>9}  {row['model']} {row['resolution'] or ''}{unsure}"
         )
     return {
         "project": str(options.project.absolute()),

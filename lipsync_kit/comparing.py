@@ -7,15 +7,11 @@ import math
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from lipsync_kit.catalog import Comparison, Model, compare
 from lipsync_kit.plan.cost import longest_sent
 from lipsync_kit.project import Layout, load
 from lipsync_kit.schema import Project
-
-if TYPE_CHECKING:
-    from lipsync_kit.preflight.audio import SoundOptions
 
 
 def compare_models(root: Path) -> list[Comparison]:
@@ -48,41 +44,40 @@ class _SoundCutter:
     """The planner itself, on what was heard when the project was prepared."""
 
     def __init__(self, layout: Layout, project: Project) -> None:
-        from lipsync_kit.plan.pauses import find_pauses
-        from lipsync_kit.preflight.audio import voice_of
         from lipsync_kit.preflight.sound_hearing import Hearing
+        from lipsync_kit.preflight.sound_plan import pauses_of
 
         self._project = project
         self._even = _EvenCutter(project)
-        self._known: dict[Any, Sequence[int]] = {}
+        self._known: dict[str, Sequence[int]] = {}
+        self._hearing: Hearing | None = None
         heard = layout.hidden / "sound" / "hearing.npz"
-        self._hearing = Hearing.load(heard) if heard.exists() else None
-        if self._hearing is not None:
-            hearing = self._hearing
-            self._pauses = find_pauses(voice_of(hearing), hearing.levels, hearing.samples)
+        if heard.exists():
+            try:
+                self._hearing = Hearing.load(heard)
+            except (TypeError, ValueError):  # another version's: compare as without it
+                return
+            self._pauses = pauses_of(self._hearing)
 
     def pieces(self, model: Model, resolution: str) -> Sequence[int]:
         """Samples of every piece that would be sent."""
-        from lipsync_kit.preflight.audio import plan
+        from lipsync_kit.preflight.sound_plan import Planner, PlanOptions
 
         if self._hearing is None:
             return self._even.pieces(model, resolution)
-        options = self._options(resolution)
-        longest = longest_sent(model, resolution, self._project.fps)
-        key = (longest, model.billing)  # models that differ in neither are cut alike
+        options = PlanOptions(
+            model,
+            resolution,
+            self._project.fps,
+            "cost",
+            self._remembered("max_chunk"),
+            self._remembered("skip_silence"),
+        )
+        key = options.digest()  # models that are cut alike are cut once
         if key not in self._known:
-            tiles = plan(self._hearing, self._pauses, self._project.fps, model, options)
+            tiles = Planner(self._hearing, self._pauses, options).plan("cost")
             self._known[key] = [tile.sent_end - tile.sent_start for tile in tiles if not tile.still]
         return self._known[key]
-
-    def _options(self, resolution: str) -> SoundOptions:
-        from lipsync_kit.preflight.audio import SoundOptions
-
-        return SoundOptions(
-            resolution=resolution,
-            max_chunk=self._remembered("max_chunk"),
-            skip_silence=self._remembered("skip_silence"),
-        )
 
     def _remembered(self, name: str) -> Fraction | None:
         value = self._project.options.get(name)

@@ -134,7 +134,7 @@ def _plan(
         turbo=options.turbo,
         trim=options.trim,
         sound=options.sound,
-        inputs=_sources(inputs),
+        inputs=_sources(inputs, made.as_given),
         audio=made.audio,
         image=made.image,
         video=made.video,
@@ -147,9 +147,14 @@ def _plan(
     return project
 
 
-def _sources(inputs: Inputs) -> dict[str, Source]:
+def _sources(inputs: Inputs, as_given: frozenset[str]) -> dict[str, Source]:
     return {
-        role: Source(path=str(path.absolute()), sha256=digest_file(path), url=inputs.urls.get(role))
+        role: Source(
+            path=str(path.absolute()),
+            sha256=digest_file(path),
+            url=inputs.urls.get(role),
+            as_given=role in as_given,
+        )
         for role, path in inputs.files().items()
     }
 

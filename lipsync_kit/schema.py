@@ -48,11 +48,15 @@ class Finding(Record):
 
 
 class Source(Record):
-    """An input as it was given: a local path, its digest, and the URL that it came from."""
+    """An input as it was given: a local path, its digest, and the URL that it came from.
+
+    ``as_given``: the file itself is within all bounds and is all that would be sent.
+    """
 
     path: str
     sha256: str
     url: str | None = None
+    as_given: bool = False
 
 
 class Audio(Record):

@@ -38,20 +38,6 @@ class ClipRequest:
     video: Path | None = None
 
 
-class LocalEngine(Protocol):
-    """An engine that renders on this machine."""
-
-    name: str
-
-    def key(self, request: ClipRequest) -> str:
-        """The key of the clip's work: the same key, the same clip."""
-        ...
-
-    def render(self, request: ClipRequest, dest: Path) -> None:
-        """Make the clip at ``dest``, atomically. Pure: runs in any process."""
-        ...
-
-
 @dataclass(frozen=True)
 class Ref:
     """A job at a service, with the URLs that the service returned. URLs are never built."""

@@ -120,8 +120,8 @@ def _file(project: Project, role: str, path: Path) -> PaidFile:
     """A file to send; by the user's URL where what it names was fit to be sent as it is."""
     sha256 = digest_file(path)
     source = project.inputs.get(role)
-    unchanged = source is not None and source.sha256 == sha256
-    return PaidFile(path.absolute(), sha256, source.url if source and unchanged else None)
+    fit = source is not None and (source.as_given or source.sha256 == sha256)
+    return PaidFile(path.absolute(), sha256, source.url if source and fit else None)
 
 
 def _content(

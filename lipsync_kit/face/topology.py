@@ -1,15 +1,10 @@
-"""Which landmark is what: rows of FaceMesh indices, and the triangles between them.
+"""Which landmark is what: rows of FaceMesh indices.
 
 Left and right are the picture's, not the person's. Every row runs from left to right, every
 pair of rows (upper, lower) has its points one above the other.
 """
 
-from functools import cache
-from importlib.resources import files
 from typing import Final
-
-import numpy as np
-import numpy.typing as npt
 
 LANDMARKS: Final = 468
 
@@ -49,12 +44,3 @@ RIGHT_BROW: Final = ((336, 296, 334, 293, 300), (285, 295, 282, 283, 276))
 BROWS: Final = (LEFT_BROW, RIGHT_BROW)
 """(upper edge, lower edge) of each brow."""
 # fmt: on
-
-
-@cache
-def triangles() -> npt.NDArray[np.int32]:
-    """Corner indices of the face's triangles, shape (852, 3); the eyes and the mouth are holes."""
-    table = files("lipsync_kit.face").joinpath("weights/mesh.csv").read_text("ascii")
-    corners = np.array([line.split(",") for line in table.split()], np.int32)
-    corners.setflags(write=False)
-    return corners

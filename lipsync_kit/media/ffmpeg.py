@@ -94,13 +94,6 @@ def source(path: Path, **options: Any) -> Any:
     return ffmpeg.input(f"file:{path}", **input_guards(), **options)
 
 
-def raw_source(**options: Any) -> Any:
-    """An ffmpeg-python input node for raw data on stdin (``f``, ``pix_fmt``, ``s``, ``r`` …)."""
-    import ffmpeg
-
-    return ffmpeg.input("pipe:0", **options)
-
-
 def argv(output: Any, *, progress: bool = False) -> list[str]:
     """The argv of an ffmpeg-python output node, with our fixed options."""
     import ffmpeg
@@ -166,26 +159,6 @@ def reading(output: Any, what: str) -> Iterator[IO[bytes]]:
     with _process(argv(output), what, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         yield process.stdout
-
-
-@contextmanager
-def writing(output: Any, what: str) -> Iterator[IO[bytes]]:
-    """Run a graph whose input is ``pipe:0`` and write its bytes."""
-    with _process(argv(output), what, stdin=subprocess.PIPE) as process:
-        assert process.stdin is not None
-        try:
-            yield process.stdin
-        except BrokenPipeError:
-            pass  # ffmpeg ended early; its status and stderr say why, below
-        finally:
-            _close_quietly(process.stdin)
-
-
-def _close_quietly(stream: IO[bytes]) -> None:
-    try:
-        stream.close()
-    except BrokenPipeError:
-        pass  # as above: the process's status is the error
 
 
 @contextmanager

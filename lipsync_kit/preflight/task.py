@@ -22,7 +22,10 @@ TALK_RATE = Fraction(25)
 
 @dataclass(frozen=True)
 class Prepared:
-    """The prepared files and the plan of any task."""
+    """The prepared files and the plan of any task.
+
+    ``as_given``: inputs that are within all bounds and would be sent as they are.
+    """
 
     fps: Fraction
     audio: Audio
@@ -31,6 +34,7 @@ class Prepared:
     findings: tuple[Finding, ...]
     image: Image | None = None
     video: Video | None = None
+    as_given: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,7 @@ class Preparation:
             findings=(*portrait.findings, *driving.findings),
             image=portrait.image,
             video=driving.video,
+            as_given=frozenset({"video"} if driving.as_given else ()),
         )
 
     def dub(self) -> Prepared:
@@ -114,6 +119,7 @@ class Preparation:
             estimate=narration.estimate,
             findings=(*source.findings, *narration.findings),
             video=source.video,
+            as_given=frozenset({"video"} if source.as_given else ()),
         )
 
     def _portrait(self) -> PreparedPortrait:

@@ -6,20 +6,6 @@ from lipsync_kit.face import find_faces, topology
 RGB = npt.NDArray[np.uint8]
 
 
-def test_triangles_cover_every_landmark_and_leave_eyes_and_mouth_open() -> None:
-    triangles = topology.triangles()
-    assert triangles.shape == (852, 3)
-    assert set(triangles.ravel()) == set(range(topology.LANDMARKS))
-    sides = np.sort(
-        np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]])
-    )
-    edges, uses = np.unique(sides, axis=0, return_counts=True)
-    rim = set(edges[uses == 1].ravel())
-    inner_lips = {*topology.UPPER_LIP[-1], *topology.LOWER_LIP[-1]}
-    lids = {i for eye in topology.EYES for row in eye for i in row}
-    assert rim == inner_lips | lids | set(topology.OVAL)
-
-
 def test_rows_run_from_left_to_right_and_upper_lies_above_lower(portrait: RGB) -> None:
     points = find_faces(portrait)[0].landmarks
     pairs = [
