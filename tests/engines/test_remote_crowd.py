@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.fal_server import FalServer
-from tests.fal_server.command import finish, render_argv, start
+from tests.fal_server.command import finish, render_argv, start, wait_for
 from tests.fal_server.project import make_project
 
 pytestmark = pytest.mark.slow
@@ -34,8 +34,7 @@ def test_the_second_says_who_is_first(tmp_path: Path) -> None:
     with FalServer(queue_seconds=6) as fal:
         root = make_project(tmp_path / "p", chunks=1)
         first = start(fal, render_argv(root), tmp_path)
-        while not fal.jobs:
-            assert first.poll() is None
+        wait_for(first, lambda: fal.jobs)
         second = finish(start(fal, render_argv(root, "--timeout", "1"), tmp_path))
         assert second.status == 4
         assert second.document["error"]["code"] == "locked"
@@ -74,8 +73,7 @@ def test_an_interrupted_render_loses_nothing(
         fal.fault("submit", "slow", seconds=1.0)
         root = make_project(tmp_path / "p", chunks=2)
         first = start(fal, render_argv(root, "--jobs", "1"), tmp_path)
-        while not fal.jobs:  # the POST has arrived; its reply is on its way
-            assert first.poll() is None
+        wait_for(first, lambda: fal.jobs)  # the POST has arrived; its reply is on its way
         first.send_signal(number)
         left = finish(first)
         assert left.status == status
@@ -93,8 +91,7 @@ def test_an_interruption_does_not_wait_for_uploads(tmp_path: Path) -> None:
         fal.fault("upload", "slow", seconds=8.0, times=9)
         root = make_project(tmp_path / "p", chunks=2)
         first = start(fal, render_argv(root), tmp_path)
-        while not fal.asked("POST", "/files/upload"):
-            assert first.poll() is None
+        wait_for(first, lambda: fal.asked("POST", "/files/upload"))
         began = time.monotonic()
         first.send_signal(signal.SIGINT)
         assert finish(first).status == 130

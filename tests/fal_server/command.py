@@ -6,6 +6,8 @@ import json
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,3 +53,10 @@ def start(
 def finish(process: subprocess.Popen[str]) -> Left:
     out, err = process.communicate(timeout=240)
     return Left(process.returncode, out, err)
+
+
+def wait_for(process: subprocess.Popen[str], happened: Callable[[], object]) -> None:
+    """Until something has happened while the command runs."""
+    while not happened():
+        assert process.poll() is None, "the command ended before"
+        time.sleep(0.02)
