@@ -21,6 +21,7 @@ F64 = npt.NDArray[np.float64]
 
 # Pairs of the same feature on both sides; the line between them is the face's horizontal.
 _PAIRS: Final = ((33, 263), (61, 291), (127, 356), (234, 454), (132, 361), (70, 300), (50, 280))
+_BLOCK: Final = 2048  # points at which a surface is evaluated at once
 _EARS: Final = (127, 356, 234, 454)
 
 
@@ -96,11 +97,19 @@ class ThinPlate:
     def __call__(self, points: F64) -> F64:
         """Values at `points` (..., 2), shape (..., k)."""
         flat = points.reshape(-1, 2)
-        values = _kernel(flat, self.points) @ self.weights
-        values += np.column_stack([np.ones(len(flat)), flat]) @ self.plane
+        values = np.column_stack([np.ones(len(flat)), flat]) @ self.plane
+        for start in range(0, len(flat), _BLOCK):
+            block = slice(start, start + _BLOCK)
+            values[block] += _kernel(flat[block], self.points) @ self.weights
         return np.asarray(values.reshape(*points.shape[:-1], -1))
 
 
 def _kernel(a: F64, b: F64) -> F64:
-    squared = ((a[:, None, :] - b[None, :, :]) ** 2).sum(axis=2)
-    return np.asarray(squared * np.log(np.maximum(squared, 1e-12)))
+    # In place: these are the largest arrays of the whole engine.
+    squared, down = (np.subtract.outer(a[:, i], b[:, i]) for i in (0, 1))
+    squared *= squared
+    down *= down
+    squared += down
+    logarithm = np.log(np.maximum(squared, 1e-12, out=down), out=down)
+    squared *= logarithm
+    return np.asarray(squared)
