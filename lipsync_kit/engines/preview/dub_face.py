@@ -18,7 +18,7 @@ from lipsync_kit.engines.preview.grid import Area
 from lipsync_kit.engines.preview.plate import Plate, plate_of_planes
 from lipsync_kit.engines.preview.pose import Pose, weights
 from lipsync_kit.engines.preview.rig import Rig, build_rig
-from lipsync_kit.face import Face
+from lipsync_kit.face import Face, topology
 
 F64 = npt.NDArray[np.float64]
 U8 = npt.NDArray[np.uint8]
@@ -95,7 +95,11 @@ class DubFace:
 
 def _rigged(reference: Reference, grain: Grain) -> tuple[Rig, Plate]:
     plate = plate_of_planes(grain.cleaned(reference.luma), reference.chroma)
-    return build_rig(Face.of(reference.landmarks, 1.0), plate), plate
+    landmarks = reference.landmarks.copy()
+    if reference.closed:
+        upper, lower = (list(rows[-1]) for rows in (topology.UPPER_LIP, topology.LOWER_LIP))
+        landmarks[upper] = landmarks[lower] = (landmarks[upper] + landmarks[lower]) / 2
+    return build_rig(Face.of(landmarks, 1.0), plate), plate
 
 
 def _fade(picture: Picture, area: Area, trust: float, luma: U8, chroma: U8) -> None:

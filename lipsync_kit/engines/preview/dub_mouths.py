@@ -22,6 +22,8 @@ Mask = npt.NDArray[np.bool_]
 _SMALLEST: Final = 40.0  # pixels of face height below which no mouth can be drawn
 _TURNED: Final = 35.0  # degrees
 _MARGIN: Final = (0.30, 0.45)  # face heights around the face, and below it, that are kept
+_CLOSED: Final = 0.016  # face heights between the inner lips up to which they touch
+_NEARLY: Final = (0.05, 0.16)  # the same where only this share of what is between isn't lips
 _DARK: Final = 0.6  # of the lips' luma, below which one looks into the mouth
 _PALE: Final = 0.5  # of the lips' redness, below which light spots are teeth
 
@@ -34,9 +36,10 @@ class Mouth:
     """A frame that may become a reference.
 
     `traits` (4,): the mouth's width and how far its corners are below the upper lip (face
-    heights), yaw and pitch (degrees). `gap`: face heights between the lips. `detail`: how
-    sharp it is. `red`: by how much the lips are redder than the skin around them. `inside`,
-    `teeth`: of what the lips leave open, how much is dark or teeth, and how much is teeth.
+    heights), yaw and pitch (degrees). `gap`: face heights between the lips, 0 where they
+    touch. `detail`: how sharp it is. `red`: by how much the lips are redder than the skin
+    around them. `inside`, `teeth`: of what the lips leave open, how much is dark or teeth, and
+    how much is teeth.
     """
 
     reference: Reference
@@ -74,10 +77,12 @@ def mouth_of(picture: Picture, face: Face) -> Mouth:
     landmarks = face.landmarks - np.array([area.x0, area.y0, 0], np.float32)
     luma, chroma = picture.luma[area.luma].copy(), picture.chroma[area.chroma].copy()
     red, inside, teeth = _colours(luma, chroma, landmarks)
+    gap = face.mouth_openness
+    closed = gap <= _CLOSED or (gap <= _NEARLY[0] and inside <= _NEARLY[1])
     return Mouth(
-        Reference(picture.place, luma, chroma, landmarks),
+        Reference(picture.place, closed, luma, chroma, landmarks),
         traits_of(face),
-        face.mouth_openness,
+        0.0 if closed else gap,
         _detail(luma, landmarks, face.height),
         red,
         inside,

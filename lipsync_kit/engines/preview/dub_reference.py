@@ -17,7 +17,6 @@ from lipsync_kit.face import Face
 
 F64 = npt.NDArray[np.float64]
 
-_CLOSED: Final = 0.016  # face heights between the inner lips up to which they are closed
 _KEPT: Final = 12
 _LEAST_OPEN: Final = 4  # how many of the others are kept when the mouth never closes
 
@@ -51,14 +50,13 @@ class References:
         if not usable(picture, face):
             return
         self._traits.append(traits_of(face))
-        gap = face.mouth_openness
-        if gap <= _CLOSED:
-            self._keep_closed(picture, face)
-        elif not self._closed or abs(gap - _SPEAKING) < _NEAR_SPEAKING:
-            mouth = mouth_of(picture, face)
+        mouth = mouth_of(picture, face)
+        if mouth.reference.closed:
+            self._keep_closed(mouth)
+        elif not self._closed:
             self._least_open = sorted([*self._least_open, mouth], key=_gap)[:_LEAST_OPEN]
-            if abs(gap - _SPEAKING) < _NEAR_SPEAKING:
-                self._parted = sorted([*self._parted, mouth], key=_speechless)[:_KEPT]
+        if abs(mouth.gap - _SPEAKING) < _NEAR_SPEAKING:
+            self._parted = sorted([*self._parted, mouth], key=_speechless)[:_KEPT]
 
     def best(self) -> tuple[Reference | None, Reference | None]:
         """The mouth at rest, and the same mouth parted where the first is closed."""
@@ -70,7 +68,7 @@ class References:
         rest, _ = _least_odd(
             candidates, usual, red, [(mouth.gap / _OPEN) ** 2 for mouth in candidates]
         )
-        if rest.gap > _CLOSED or not self._parted:
+        if not rest.reference.closed or not self._parted:
             return rest.reference, None
         usual[0] = rest.traits[0]
         parted, odd = _least_odd(
@@ -78,9 +76,9 @@ class References:
         )
         return rest.reference, (parted.reference if odd <= _ODDEST else None)
 
-    def _keep_closed(self, picture: Picture, face: Face) -> None:
+    def _keep_closed(self, mouth: Mouth) -> None:
         if self._count % self._every == 0:
-            self._closed.append(mouth_of(picture, face))
+            self._closed.append(mouth)
         self._count += 1
         if len(self._closed) > _KEPT:
             # Every second one, so that what is kept stays spread over the shot.

@@ -26,10 +26,12 @@ class Reference:
     """A frame that shows the speaker's mouth well; all that is drawn of lips comes from it.
 
     `luma` (h, w) and `chroma` (h/2, w/2, 2) are cut out around the face; `landmarks` (468, 3)
-    are in pixels of the cut. `place`: its frame in the video.
+    are in pixels of the cut. `place`: its frame in the video. `closed`: whether the lips touch,
+    whatever the landmarks say.
     """
 
     place: int
+    closed: bool
     luma: U8
     chroma: U8
     landmarks: F32
@@ -141,4 +143,4 @@ def _loaded(arrays: Mapping[str, Any], name: str) -> Reference | None:
     if f"{name}.place" not in arrays:
         return None
     planes = (arrays[f"{name}.{part}"] for part in ("luma", "chroma", "landmarks"))
-    return Reference(int(arrays[f"{name}.place"]), *planes)
+    return Reference(int(arrays[f"{name}.place"]), bool(arrays[f"{name}.closed"]), *planes)
