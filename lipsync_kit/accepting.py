@@ -68,7 +68,10 @@ def accept_clips(
                 stamps.mark(work.clip, key=keys[work.index], note=_to_note(measures))
                 task.advance()
     found = [
-        finding for chunk in sent for finding in judge(known[chunk.index], _asked(project, chunk))
+        finding
+        for chunk in sent
+        for finding in judge(known[chunk.index], _asked(project, chunk))
+        if finding.code != "clip_length"  # told where clips are fetched and stitched
     ]
     return (*found, *outliers(known))
 

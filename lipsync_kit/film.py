@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,10 +32,10 @@ class Stitch:
 
 @dataclass(frozen=True)
 class MadeFilm:
-    """The film, the ready clips in order, and what stitching noticed."""
+    """The film, the ready clip of each chunk (none without a frame), what stitching noticed."""
 
     path: Path
-    ready: tuple[Path, ...]
+    ready: tuple[Path | None, ...]
     seams: tuple[dict[str, Any], ...]
     findings: tuple[Finding, ...]
 
@@ -106,7 +106,7 @@ def make_film(
 
     master = layout.root / project.audio.path if project.audio.path else None
     digests = [digest_file(tile.clip) for tile in pieces]
-    bounds = [str((tile.start, tile.end, tile.lead, tile.tail)) for tile in pieces]
+    bounds = [str(replace(tile, clip=Path())) for tile in pieces]
     sound = digest_file(master) if master else "silent"
     rate = str(project.fps)
     key = stage_key(work, rate, sound, *digests, *bounds, build=ffmpeg_version())
@@ -128,7 +128,8 @@ def make_film(
             "findings": [finding.model_dump() for finding in made.findings],
         }
         stamps.mark(layout.final, key=key, note=note)
-    if not all(stamps.fresh(path, key) for path in ready):
+    shown = [path for path, tile in zip(ready, pieces, strict=True) if tile.frames(project.fps)]
+    if not all(stamps.fresh(path, key) for path in shown):
         _clear(ready[0].parent, set(ready))
         ready_clips(
             pieces,
@@ -140,9 +141,10 @@ def make_film(
             jobs=jobs,
             progress=progress,
         )
-        stamps.mark(*ready, key=key)
+        stamps.mark(*shown, key=key)
     findings = tuple(Finding.model_validate(item) for item in note["findings"])
-    return MadeFilm(layout.final, ready, tuple(note["seams"]), findings)
+    made_ready = tuple(path if path in shown else None for path in ready)
+    return MadeFilm(layout.final, made_ready, tuple(note["seams"]), findings)
 
 
 def deliver(film: Path, output: Path | None) -> Path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
@@ -212,9 +212,17 @@ def _finish(
         video=Film(url=path.as_uri(), path=str(path)),
         chunks=_states(project, clips, used, film),
         billed=clips.billed,
-        findings=(*clips.findings, *accepted, *film.findings),
+        findings=_once((*clips.findings, *accepted, *film.findings)),
         seams=film.seams,
     )
+
+
+def _once(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """What was noticed in more than one place, told once."""
+    told: dict[tuple[str, object], Finding] = {}
+    for finding in findings:
+        told.setdefault((finding.code, finding.data.get("index", finding.message)), finding)
+    return tuple(told.values())
 
 
 def _accepted(
@@ -242,7 +250,7 @@ def _states(
             state="done",
             take=clips.takes[chunk.index][0],
             clip=str(used[chunk.index].absolute()),
-            ready=str(ready.absolute()),
+            ready=None if ready is None else str(ready.absolute()),
             **clips.bills.get(chunk.index, {}),
         )
         for chunk, ready in zip(project.chunks, film.ready, strict=True)

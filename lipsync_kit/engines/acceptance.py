@@ -106,5 +106,5 @@ def judge_length(index: int, length: Fraction, expected: Fraction) -> Finding | 
         severity="error" if unusable else "warning",
         message=f"chunk {index}: its clip lasts {float(length):.2f} s of {float(expected):.2f} s.",
         hint=f"Ask for it again with --retake {index}; that is paid again.",
-        data={"seconds": float(length), "expected": float(expected)},
+        data={"index": index, "seconds": float(length), "expected": float(expected)},
     )
