@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from lipsync_kit.engines.preview.drive_filter import limited
 from lipsync_kit.engines.preview.drive_mirror import Mirror, Show, look
+from lipsync_kit.engines.preview.drive_mouth import ROUND, WIDE, WideMouth
 from lipsync_kit.engines.preview.drive_rig import Reach, head_pose
 from lipsync_kit.engines.preview.drive_track import DriverTrack
 from lipsync_kit.engines.preview.pose import Pose
@@ -20,11 +21,11 @@ from lipsync_kit.face import Face
 F64 = npt.NDArray[np.float64]
 
 _ZOOM: Final = 0.12
-_GAP: Final = 0.24  # face heights; a jaw does not go further
+_GAP: Final = 0.19  # face heights; further, the corners of the lips would look drawn
 _WIDTH: Final = (-0.34, 0.36)
 _SPREAD: Final = 1.3
 _ROUND: Final = 1.3
-_LIFT: Final = (-0.070, 0.045)
+_LIFT: Final = (-0.035, 0.030)
 _SLIDE: Final = 0.06
 _BROW: Final = (-0.9, 1.6)
 
@@ -44,17 +45,23 @@ class Act:
 
 @dataclass(frozen=True, eq=False)
 class Actor:
-    """One portrait's way to do what drivers do."""
+    """One portrait's way to do what drivers do.
+
+    `sagging`: see :class:`WideMouth`. `widening`: growth of the mouth's width by one unit of
+    each of the movements that change it.
+    """
 
     rig: Rig
     reach: Reach
+    sagging: float
     widening: dict[str, float]
     mirror: Mirror
 
     @classmethod
     def of(cls, rig: Rig, face: Face, show: Show) -> Actor:
         """What a portrait can do, measured on its rig and on what `show` makes of poses."""
-        blind = cls(rig, Reach.of(rig), _widening(rig), Mirror.blind())
+        mouth = WideMouth(rig.mouth.line, rig.mouth.chin)
+        blind = cls(rig, Reach.of(rig), mouth.sagging, _widening(rig), Mirror.blind())
         return replace(blind, mirror=look(face, show, blind._turned, blind._mouthed))
 
     def acts(self, track: DriverTrack) -> Iterator[Act]:
@@ -107,13 +114,15 @@ class Actor:
         narrowed = np.maximum(gap - self.rig.line.gap, 0) * self.widening["open"]
         pulled = spread * self.widening["spread"] - round_ * self.widening["round"]
         broad = (width - pulled - narrowed) / self.widening["broad"]
-        return {"gap": gap, "width": spread + round_, "broad": broad}
+        oval = np.clip((gap - self.rig.line.gap - WIDE) / ROUND, 0, 1)
+        return {"gap": gap, "width": spread + round_, "broad": broad, "oval": oval}
 
     def _face(self, track: DriverTrack) -> dict[str, F64]:
         brows = [getattr(track, f"brow_{side}") / RAISED for side in ("left", "right")]
         gap = limited(track.opening, _GAP)
+        parted = np.maximum(gap - self.rig.line.gap, 0)
         return self._mouth(gap, track.width.astype(np.float64)) | {
-            "lift": _between(track.lift, *_LIFT),
+            "lift": _between(track.lift + self.sagging * parted, *_LIFT),
             "slide": limited(track.slide, _SLIDE),
             "brow": _between((brows[0] + brows[1]) / 2, *_BROW),
             "tilt": _between((brows[0] - brows[1]) / 2, -0.6, 0.6),

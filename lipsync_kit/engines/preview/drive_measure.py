@@ -15,6 +15,7 @@ from lipsync_kit.engines.preview.drive_filter import bridged, eased, smooth, ste
 from lipsync_kit.engines.preview.drive_sight import KEPT, RIGID, Sight
 from lipsync_kit.engines.preview.drive_track import DriverTrack
 from lipsync_kit.engines.preview.drive_turn import (
+    EYES,
     angles,
     eye_line,
     fitted,
@@ -127,11 +128,7 @@ def _takes(seen: Flags, starts: list[int]) -> list[slice]:
 
 
 def _head(skull: _Skull, seen: Flags, starts: list[int]) -> dict[str, F64]:
-    """Turns, place and growth, each against the middle of its take.
-
-    A crooked mouth makes the landmarks lean as a whole; the line between the eyes leans less,
-    but trembles. Yaw and roll are the mean of both.
-    """
+    """Turns, place and growth, each against the middle of its take."""
     names = ("yaw", "pitch", "roll", "x", "y", "zoom")
     values = {name: np.zeros(len(skull.growths)) for name in names}
     for take in _takes(seen, starts):
@@ -141,7 +138,7 @@ def _head(skull: _Skull, seen: Flags, starts: list[int]) -> dict[str, F64]:
         way = (skull.middles[take, :2] - np.median(skull.middles[take, :2], axis=0)) / size
         yaw, pitch, roll = angles(turns @ usual.T)
         eyes_yaw, eyes_roll = (a[take] - np.median(a[take]) for a in skull.eye_line)
-        yaw, roll = (yaw + eyes_yaw) / 2, (roll + eyes_roll) / 2
+        yaw, roll = yaw + EYES * (eyes_yaw - yaw), roll + EYES * (eyes_roll - roll)
         found = (yaw, pitch, roll, way[:, 0], way[:, 1], growths / size - 1)
         for name, value in zip(names, found, strict=True):
             values[name][take] = value
@@ -154,7 +151,7 @@ def _face(skull: _Skull) -> dict[str, F64]:
     gap = lower[:, 1] - upper[:, 1]
     resting = gap <= np.quantile(gap, _CALM)
     width = np.linalg.norm(right - left, axis=1)
-    corners = -(left[:, 1] + right[:, 1]) / 2
+    corners = upper[:, 1] - (left[:, 1] + right[:, 1]) / 2
     sideways = (left[:, 0] + right[:, 0] + upper[:, 0] + lower[:, 0]) / 4
     brows = [
         -skull.at(*(i for row in brow for i in row))[..., 1].mean(axis=1) for brow in topology.BROWS

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lipsync_kit.engines.preview.drive_sight import RIGID
-from lipsync_kit.engines.preview.drive_turn import angles, eye_line, fitted
+from lipsync_kit.engines.preview.drive_turn import EYES, angles, eye_line, fitted
 from lipsync_kit.engines.preview.pose import Pose
 from lipsync_kit.face import Face, topology
 from lipsync_kit.face.mesh import mesh, roi_around
@@ -113,7 +113,7 @@ def _turn(shape: F64, landmarks: F64) -> F64:
     yaw, pitch, roll = (float(angle[0]) for angle in angles(turns))
     left, right = landmarks[topology.LEFT_EYE_OUTER], landmarks[topology.RIGHT_EYE_OUTER]
     eyes_yaw, eyes_roll = (float(angle) for angle in eye_line(left, right))
-    return np.array([(yaw + eyes_yaw) / 2, pitch, (roll + eyes_roll) / 2])
+    return np.array([yaw + EYES * (eyes_yaw - yaw), pitch, roll + EYES * (eyes_roll - roll)])
 
 
 def _between(marks: F64, values: F64) -> tuple[npt.NDArray[np.intp], F64, F64]:

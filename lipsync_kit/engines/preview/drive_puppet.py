@@ -12,11 +12,14 @@ from lipsync_kit.engines.preview.drive_act import Act
 from lipsync_kit.engines.preview.drive_eyes import Ball, find_balls
 from lipsync_kit.engines.preview.drive_mirror import picture
 from lipsync_kit.engines.preview.drive_rig import drive_rig
+from lipsync_kit.engines.preview.drive_steep import SteepGrid
 from lipsync_kit.engines.preview.grid import Area, Grid
 from lipsync_kit.engines.preview.lids import Lid, Lids
 from lipsync_kit.engines.preview.mouth import Mouth
+from lipsync_kit.engines.preview.mouthline import POINTS
+from lipsync_kit.engines.preview.movements import smoothstep
 from lipsync_kit.engines.preview.plate import Plate
-from lipsync_kit.engines.preview.pose import Pose, weights
+from lipsync_kit.engines.preview.pose import MOVEMENTS, Pose, weights
 from lipsync_kit.engines.preview.rig import Rig
 from lipsync_kit.engines.preview.sheets import Sheets
 from lipsync_kit.face import Face
@@ -24,6 +27,9 @@ from lipsync_kit.face import Face
 F32 = npt.NDArray[np.float32]
 U8 = npt.NDArray[np.uint8]
 
+_OPEN: Final = MOVEMENTS.index("open")
+_PARTED: Final = (0.02, 0.10)  # face heights of a gap in which a lip's edge goes back
+_INSET: Final = 0.006  # face heights that it does
 _LID_MOVES: Final = 0.02  # closure below which nothing can be seen of a blink
 _LID_SHUT: Final = 0.97  # and above which nothing can be seen of the eye
 
@@ -43,7 +49,7 @@ class Puppet:
         """The puppet of a face in a picture; costs about a second of CPU."""
         rig = drive_rig(face, plate)
         balls = find_balls(rig, plate, face)
-        return cls(plate, rig, Mouth.of(rig, plate), Lids.of(rig, plate), balls)
+        return cls(plate, rig, _wide(Mouth.of(rig, plate)), Lids.of(rig, plate), balls)
 
     def show(self, pose: Pose) -> U8:
         """The portrait in a pose, RGB (h, w, 3)."""
@@ -77,8 +83,18 @@ class Puppet:
             sheet.carried(x, y)
             for sheet in (mouth.sheets.upper, mouth.sheets.lower, mouth.sheets.skull)
         )
+        # Wide open, a lip begins a little behind its line, or the shadow there would be drawn out.
+        apart = smoothstep(*_PARTED, amounts[_OPEN])
+        inset = apart * _INSET * self._taper[:, None] * self.rig.head.in_picture(0.0, 1.0)
+        lower = replace(lower, edge=lower.edge + inset.astype(np.float32))
         interior = replace(mouth.interior, sheet=skull)
         return replace(mouth, sheets=Sheets(upper, lower, skull), interior=interior)
+
+    @property
+    def _taper(self) -> F32:
+        """1 along the lips, 0 at their corners."""
+        x = np.linspace(-1, 1, POINTS)
+        return np.minimum((1 - np.abs(x)) / 0.15, 1).astype(np.float32)
 
     def _carried_lid(self, lid: Lid, amounts: F32) -> Lid:
         moved = np.einsum("k,knd->nd", amounts, lid.edge_fields)
@@ -91,3 +107,13 @@ class Puppet:
         x, y = (2 * round(float(v) / 2) for v in moved.mean(axis=0))
         x = max(-area.x0, min(x, (self.plate.width - area.x1) // 2 * 2))
         return x, max(-area.y0, min(y, (self.plate.height - area.y1) // 2 * 2))
+
+
+def _wide(mouth: Mouth) -> Mouth:
+    """A mouth whose sheets are as exact as wide openings need."""
+    sheets = [
+        replace(sheet, grid=SteepGrid(sheet.grid.area, sheet.grid.step))
+        for sheet in (mouth.sheets.upper, mouth.sheets.lower, mouth.sheets.skull)
+    ]
+    interior = replace(mouth.interior, sheet=sheets[2])
+    return replace(mouth, sheets=Sheets(*sheets), interior=interior)

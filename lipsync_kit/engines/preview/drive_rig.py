@@ -9,11 +9,12 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from lipsync_kit.engines.preview.drive_mouth import WideMouth
 from lipsync_kit.engines.preview.drive_sight import RIGID
 from lipsync_kit.engines.preview.drive_turn import turned
 from lipsync_kit.engines.preview.plate import Plate
 from lipsync_kit.engines.preview.pose import MOVEMENTS, Pose, weights
-from lipsync_kit.engines.preview.rig import Rig, build_rig
+from lipsync_kit.engines.preview.rig import Rig, both_sides, build_rig
 from lipsync_kit.engines.preview.sampling import blurred
 from lipsync_kit.face import Face
 
@@ -25,6 +26,7 @@ F64 = npt.NDArray[np.float64]
 _SLOPE: Final = 1.4
 _LEAST: Final = 0.35  # of its area to which any part of the picture may be pressed together
 _WANTED: Final = {"yaw": 0.42, "pitch": 0.35, "roll": 0.35, "x": 0.22, "y": 0.22}
+_ROUNDS: Final = 14  # of the inversion of a field as steep as this
 _STEPS: Final = 7  # halvings in the search for a limit
 
 
@@ -35,7 +37,10 @@ def drive_rig(face: Face, plate: Plate) -> Rig:
     yaw, pitch = MOVEMENTS.index("yaw"), MOVEMENTS.index("pitch")
     near = _gentle(fields[yaw][..., 0], rig, plate)
     fields[yaw][..., 0], fields[pitch][..., 1] = near, -near
-    return replace(rig, fields=fields)
+    mouth = WideMouth(rig.mouth.line, rig.mouth.chin)
+    for name, field in both_sides(rig.head, mouth, rig.frontal).items():
+        fields[MOVEMENTS.index(name)] = field
+    return replace(rig, fields=fields, mouth=mouth, grid=replace(rig.grid, rounds=_ROUNDS))
 
 
 def _gentle(near: F32, rig: Rig, plate: Plate) -> F32:

@@ -24,11 +24,11 @@ class DriverTrack:
     ``yaw``, ``pitch``, ``roll``: radians; right, up, clockwise. ``x``, ``y``: face heights that
     the middle of the upper face went right and down. ``zoom``: growth. ``opening``: face heights
     between the inner lips. ``width``: growth of the mouth's width. ``lift``: face heights that
-    its corners went up. ``slide``: face heights that it went to the right. ``brow_left``,
-    ``brow_right``: face heights that the brows went up. ``blink_left``, ``blink_right``: 0 open
-    to 1 closed; below 0 wider open than usual. ``gaze_x``, ``gaze_y``: eye widths that the
-    irises went right and down. ``confidence``: 0 where no face was seen, otherwise the tracker's
-    belief in it, 0 to 1.
+    its corners went up against the middle of the upper lip. ``slide``: face heights that the
+    mouth went to the right. ``brow_left``, ``brow_right``: face heights that the brows went up.
+    ``blink_left``, ``blink_right``: 0 open to 1 closed; below 0 wider open than usual.
+    ``gaze_x``, ``gaze_y``: eye widths that the irises went right and down. ``confidence``: 0
+    where no face was seen, otherwise the tracker's belief in it, 0 to 1.
     """
 
     yaw: F32

@@ -6,6 +6,8 @@ up, `roll` clockwise, applied in this order, as seen in the picture.
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 import numpy.typing as npt
 
@@ -29,6 +31,13 @@ def angles(turns: F64) -> tuple[F64, F64, F64]:
     pitch = -np.arcsin(np.clip(turns[..., 2, 1], -1, 1))
     roll = np.arctan2(-turns[..., 0, 1], turns[..., 1, 1])
     return yaw, pitch, roll
+
+
+EYES: Final = 1 / 3
+"""Share of the line between the eyes in a head's yaw and roll.
+
+A crooked mouth makes the landmarks lean as a whole; that line leans less, but trembles.
+"""
 
 
 def eye_line(left: F64, right: F64) -> tuple[F64, F64]:

@@ -115,6 +115,10 @@ class MouthFields:
         dv = -np.minimum(x**2, 1) * bell(beyond / 0.09) * bell((above + below) / 0.09)
         return self._stack(np.zeros_like(dv), dv)
 
+    def oval(self, u: F64, v: F64, side: Side) -> F64:  # noqa: ARG002
+        """The lips of a wide gap rounded: nothing, speech never opens so far."""
+        return self._stack(np.zeros_like(u), np.zeros_like(u))
+
     def slide(self, u: F64, v: F64, side: Side) -> F64:  # noqa: ARG002
         """Mouth and chin one face height to the right; the nose stays."""
         below = smoothstep(-0.15, -0.02, v) * self._neck(v)

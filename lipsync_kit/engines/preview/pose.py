@@ -21,8 +21,8 @@ class Pose:
     `lift`: face heights that the corners of the mouth go up. `tilt`: of `brow`, how much more
     the left one is raised and the right one less. `broad`: growth of the mouth's width, lips and
     all, against the narrowing of a wide gap. `slide`: face heights that mouth and chin go to
-    the right. `aspect`, `shear`: what large turns of the
-    head add to small ones.
+    the right. `oval`: 0 to 1, the lips of a wide gap rounded. `aspect`, `shear`: what large turns
+    of the head add to small ones.
     """
 
     yaw: float = 0.0
@@ -42,6 +42,7 @@ class Pose:
     tilt: float = 0.0
     broad: float = 0.0
     slide: float = 0.0
+    oval: float = 0.0
     aspect: float = 0.0
     shear: float = 0.0
 
@@ -71,7 +72,7 @@ def applied(weights: npt.NDArray[np.float32], fields: F32) -> F32:
 MOVEMENTS = (
     "yaw", "pitch", "roll", "x", "y", "zoom",
     "open", "shut", "spread", "round", "press", "brow", "blink", "gaze_x", "gaze_y",
-    "lift", "tilt", "broad", "slide", "aspect", "shear",
+    "lift", "tilt", "broad", "slide", "oval", "aspect", "shear",
 )  # fmt: skip
 """The rig's movements, in the order of its fields."""
 

@@ -82,10 +82,7 @@ def build_rig(face: Face, plate: Plate) -> Rig:
     fields = dict.fromkeys(MOVEMENTS, still)
     fields |= _head_fields(head, nodes, frontal, depth, plate)
     fields |= _face_fields(head, frontal)
-    seam = np.interp(frontal[..., 0], line.u, (line.upper + line.lower) / 2)
-    below = (frontal[..., 1] > seam)[..., None]
-    upper, lower = (mouth_fields(head, mouth, frontal, side) for side in ("upper", "lower"))
-    fields |= {name: np.where(below, lower[name], upper[name]) for name in upper}
+    fields |= both_sides(head, mouth, frontal)
     stacked = np.stack([fields[name] for name in MOVEMENTS]).astype(np.float32)
     return Rig(head, line, grid, nodes, frontal, stacked, mouth)
 
@@ -102,9 +99,19 @@ def mouth_fields(head: Head, mouth: MouthFields, frontal: F64, side: Side) -> di
         "lift": mouth.lift,
         "broad": mouth.broad,
         "slide": mouth.slide,
+        "oval": mouth.oval,
     }
     frontals = {name: move(u, v, side) for name, move in movements.items()}
     return {name: head.in_picture(d[..., 0], d[..., 1]) for name, d in frontals.items()}
+
+
+def both_sides(head: Head, mouth: MouthFields, frontal: F64) -> dict[str, F64]:
+    """The mouth's movements at frontal points (..., 2), each on its side of the lips' line."""
+    line = mouth.line
+    seam = np.interp(frontal[..., 0], line.u, (line.upper + line.lower) / 2)
+    below = (frontal[..., 1] > seam)[..., None]
+    upper, lower = (mouth_fields(head, mouth, frontal, side) for side in ("upper", "lower"))
+    return {name: np.where(below, lower[name], upper[name]) for name in upper}
 
 
 def _reach(head: Head) -> tuple[F64, F64]:
