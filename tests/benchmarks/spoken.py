@@ -99,6 +99,23 @@ def spoken(
     return Spoken(joined, np.array(kept, np.int64))
 
 
+def joined_without_gaps(
+    seconds: float, seed: int, noise: float = -72.0
+) -> tuple[Sound, npt.NDArray[np.int64]]:
+    """Prompts without any silence, and where one ends and the next begins."""
+    parts, joins, at = [], [0], 0
+    for prompt in _prompts(200 + seed):
+        for start, end in _words(prompt):
+            parts.append(prompt[start:end])
+            at += end - start
+            joins.append(at)
+        if at >= seconds * RATE:
+            break
+    joined = np.concatenate(parts)
+    rng = np.random.default_rng(seed)
+    return joined + rng.normal(0, 10 ** (noise / 20), at).astype(np.float32), np.array(joins)
+
+
 def white(sound: Sound, ratio: float, seed: int = 9) -> Sound:
     """``sound`` with white noise ``ratio`` dB below its speech."""
     rng = np.random.default_rng(seed)
