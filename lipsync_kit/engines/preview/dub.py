@@ -63,7 +63,8 @@ def render_dub_clip(job: DubJob) -> None:
 def _drawings(job: DubJob, length: int) -> Iterator[Draw]:
     """What draws each frame of the job, in order."""
     first = max(0, job.first_frame - REACH)
-    end = min(length, job.first_frame + job.frames + REACH)
+    last = job.first_frame + job.frames
+    end = max(last, min(length, last + REACH))
     speaker = Speaker.load(job.speaker, first, end)
     face_of = lru_cache(maxsize=4)(partial(DubFace.of, grain=speaker.grain))
     poses = iter(Motion(MouthTrack.load(job.track), job.fps, job.seed).poses(first, end - first))

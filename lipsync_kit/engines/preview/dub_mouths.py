@@ -21,6 +21,7 @@ Mask = npt.NDArray[np.bool_]
 
 _SMALLEST: Final = 40.0  # pixels of face height below which no mouth can be drawn
 _TURNED: Final = 35.0  # degrees
+_CUT_OFF: Final = (0.10, 0.35, 0.05)  # of a face, that may lie outside: beside, above, below
 _MARGIN: Final = (0.30, 0.45)  # face heights around the face, and below it, that are kept
 _CLOSED: Final = 0.016  # face heights between the inner lips up to which they touch
 _NEARLY: Final = (0.05, 0.16)  # the same where only this share of what is between isn't lips
@@ -52,10 +53,12 @@ class Mouth:
 
 
 def usable(picture: Picture, face: Face) -> bool:
-    """Whether a face is large enough, whole in the picture, and not turned away."""
+    """Whether a face is large enough, not turned away, and in the picture but for its rim."""
     x, y, width, height = face.box
-    inside = x >= 0 and y >= 0 and x + width < picture.width and y + height < picture.height
-    return inside and face.height >= _SMALLEST and abs(face.yaw) <= _TURNED
+    beside, above, below = _CUT_OFF[0] * width, _CUT_OFF[1] * height, _CUT_OFF[2] * height
+    across = x >= -beside and x + width < picture.width + beside
+    down = y >= -above and y + height < picture.height + below
+    return across and down and face.height >= _SMALLEST and abs(face.yaw) <= _TURNED
 
 
 def traits_of(face: Face) -> F64:
