@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from lipsync_kit.engines.preview.drive_filter import limited
+from lipsync_kit.engines.preview.drive_filter import limited, smooth
 from lipsync_kit.engines.preview.drive_mirror import Mirror, Show, look
 from lipsync_kit.engines.preview.drive_mouth import ROUND, WIDE, WideMouth
 from lipsync_kit.engines.preview.drive_rig import Reach, head_pose
@@ -20,6 +22,7 @@ from lipsync_kit.face import Face
 
 F64 = npt.NDArray[np.float64]
 
+_LEANING: Final = 0.13  # seconds (sigma) over which a mouth is said to lean a head
 _ZOOM: Final = 0.12
 _GAP: Final = 0.19  # face heights; further, the corners of the lips would look drawn
 _WIDTH: Final = (-0.34, 0.36)
@@ -64,17 +67,19 @@ class Actor:
         blind = cls(rig, Reach.of(rig), mouth.sagging, _widening(rig), Mirror.blind())
         return replace(blind, mirror=look(face, show, blind._turned, blind._mouthed))
 
-    def acts(self, track: DriverTrack) -> Iterator[Act]:
-        """What the portrait does in each frame of a track."""
-        face = self._face(track)
-        head = self._head(track, face["gap"])
-        for frame in range(len(track)):
+    def acts(self, track: DriverTrack, first: int, frames: int, fps: Fraction) -> Iterator[Act]:
+        """What the portrait does in frames [first, first + frames) of a film."""
+        margin = math.ceil(3 * _LEANING * fps)
+        around = track.at(first - margin, frames + 2 * margin)
+        face = self._face(around)
+        head = self._head(around, face["gap"], _LEANING * float(fps))
+        for frame in range(margin, margin + frames):
             turned = head_pose(self.rig, **{name: float(v[frame]) for name, v in head.items()})
             pose = replace(turned, **{name: float(v[frame]) for name, v in face.items()})
             yield Act(
                 pose,
-                (float(track.blink_left[frame]), float(track.blink_right[frame])),
-                (float(track.gaze_x[frame]), float(track.gaze_y[frame])),
+                (float(around.blink_left[frame]), float(around.blink_right[frame])),
+                (float(around.gaze_x[frame]), float(around.gaze_y[frame])),
             )
 
     def _turned(self, yaw: float, pitch: float, roll: float) -> Pose:
@@ -87,11 +92,14 @@ class Actor:
         made = {name: float(v[0]) for name, v in mouth.items()}
         return replace(self._turned(0, 0, 0), slide=slide, **made)
 
-    def _head(self, track: DriverTrack, gap: F64) -> dict[str, F64]:
-        """Turns and place of the head, no further than the portrait can go."""
+    def _head(self, track: DriverTrack, gap: F64, slow: float) -> dict[str, F64]:
+        """Turns and place of the head, no further than the portrait can go.
+
+        A head does not nod with every syllable: the mouth's part is taken off over `slow` frames.
+        """
         seen = np.stack([track.yaw, track.pitch, track.roll], axis=-1).astype(np.float64)
-        mouth = (track.width.astype(np.float64), limited(track.slide, _SLIDE))
-        turns = self.mirror.turns(seen, gap, *mouth)
+        mouth = (gap, track.width.astype(np.float64), limited(track.slide, _SLIDE))
+        turns = self.mirror.turns(seen, *(smooth(curve, slow) for curve in mouth))
         wanted = dict(zip(("yaw", "pitch", "roll"), turns.T, strict=True))
         wanted |= {"x": track.x.astype(np.float64), "y": track.y.astype(np.float64)}
         values, shares = {}, np.zeros(len(track))

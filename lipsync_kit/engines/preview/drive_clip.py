@@ -60,7 +60,8 @@ def render_motion_clip(job: MotionJob) -> None:
 def portrait_face(image: Path, _changed: int, resolution: str) -> tuple[Plate, Face | None]:
     """The prepared image at the preview's size, and its largest face."""
     plate = read_plate(image, resolution)
-    faces = find_faces(plate.rgb)
+    with one_thread():  # the number of threads shows in the landmarks' last bits
+        faces = find_faces(plate.rgb)
     return plate, faces[0] if faces else None
 
 
@@ -90,7 +91,8 @@ def _drawings(
         for frame in range(job.first_frame, job.first_frame + job.frames):
             yield partial(camera.draw, frame)
         return
-    for place, act in enumerate(player.actor.acts(track.at(job.first_frame, job.frames))):
+    acts = player.actor.acts(track, job.first_frame, job.frames, job.fps)
+    for place, act in enumerate(acts):
         yield partial(_onto_portrait if place == 0 else Puppet.draw, player.puppet, act)
 
 

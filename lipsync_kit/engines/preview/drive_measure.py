@@ -56,7 +56,7 @@ def driver_track(sight: Sight, fps: Fraction) -> DriverTrack:
     rate = float(fps)
     if not seen.any():
         zero = np.zeros(len(seen), np.float32)
-        return DriverTrack(*(zero.copy() for _ in range(17)))
+        return DriverTrack(*(zero.copy() for _ in range(18)))
     skull = _skull(sight.points[seen].astype(np.float64))
     starts = _cuts(skull, seen, rate)
     values = _head(skull, seen, starts) | _face(skull) | _eyes(sight.eyes[seen].astype(np.float64))
@@ -67,7 +67,7 @@ def driver_track(sight: Sight, fps: Fraction) -> DriverTrack:
         curves[name] = _finished(name, curve, seen, starts, rate)
     curves["opening"] = np.maximum(curves["opening"], 0)
     arrays = {name: curve.astype(np.float32) for name, curve in curves.items()}
-    return DriverTrack(**arrays, confidence=sight.score.astype(np.float32))
+    return DriverTrack(**arrays, confidence=sight.score, share=sight.share)
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from lipsync_kit.engines.preview.drive_mouth import WideMouth
 from lipsync_kit.engines.preview.drive_sight import RIGID
+from lipsync_kit.engines.preview.drive_steep import WideGrid
 from lipsync_kit.engines.preview.drive_turn import turned
 from lipsync_kit.engines.preview.plate import Plate
 from lipsync_kit.engines.preview.pose import MOVEMENTS, Pose, weights
@@ -26,7 +27,6 @@ F64 = npt.NDArray[np.float64]
 _SLOPE: Final = 1.4
 _LEAST: Final = 0.35  # of its area to which any part of the picture may be pressed together
 _WANTED: Final = {"yaw": 0.42, "pitch": 0.35, "roll": 0.35, "x": 0.22, "y": 0.22}
-_ROUNDS: Final = 14  # of the inversion of a field as steep as this
 _STEPS: Final = 7  # halvings in the search for a limit
 
 
@@ -35,19 +35,20 @@ def drive_rig(face: Face, plate: Plate) -> Rig:
     rig = build_rig(face, plate)
     fields = rig.fields.copy()
     yaw, pitch = MOVEMENTS.index("yaw"), MOVEMENTS.index("pitch")
-    near = _gentle(fields[yaw][..., 0], rig, plate)
+    near = _gentle(fields[yaw][..., 0], rig)
     fields[yaw][..., 0], fields[pitch][..., 1] = near, -near
+    grid = WideGrid(rig.grid.area, rig.grid.step)
     mouth = WideMouth(rig.mouth.line, rig.mouth.chin)
     for name, field in both_sides(rig.head, mouth, rig.frontal).items():
         fields[MOVEMENTS.index(name)] = field
-    return replace(rig, fields=fields, mouth=mouth, grid=replace(rig.grid, rounds=_ROUNDS))
+    return replace(rig, fields=fields, mouth=mouth, grid=grid)
 
 
-def _gentle(near: F32, rig: Rig, plate: Plate) -> F32:
+def _gentle(near: F32, rig: Rig) -> F32:
     """Nearness (rows, columns) in pixels, raised where it falls off too steeply.
 
     The least field above it with the slope allowed; hair and ears then go with the face. Where
-    the picture ends nothing moves.
+    the rig ends nothing moves.
     """
     step = np.float32(_SLOPE * rig.grid.step)
     cross = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]], np.uint8)
@@ -60,8 +61,10 @@ def _gentle(near: F32, rig: Rig, plate: Plate) -> F32:
         if not (raised > gentle + 1e-3).any():
             break
         gentle = raised
-    x, y = rig.nodes[..., 0], rig.nodes[..., 1]
-    edge = np.minimum(np.minimum(x, plate.width - 1 - x), np.minimum(y, plate.height - 1 - y))
+    x, y, area = rig.nodes[..., 0], rig.nodes[..., 1], rig.grid.area
+    edge = np.minimum(
+        np.minimum(x - area.x0, area.x1 - 1 - x), np.minimum(y - area.y0, area.y1 - 1 - y)
+    )
     return blurred(np.minimum(gentle, np.float32(_SLOPE) * np.maximum(edge, 0)), 2.0)
 
 

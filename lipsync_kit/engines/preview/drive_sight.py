@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import numpy.typing as npt
 
+from lipsync_kit.engines.preview.encoding import one_thread
 from lipsync_kit.face import Eye, Face, FaceTracker, find_eyes, topology
 from lipsync_kit.media.probe import opened
 from lipsync_kit.progress import Task
@@ -45,12 +46,14 @@ class Sight:
     """What was seen, one row per film frame; where there is no face all is 0.
 
     ``points`` (n, landmarks, 3): the `KEPT` ones, in pixels. ``eyes`` (n, 2, 3): openness, and
-    gaze to the right and down, of the picture's left and right eye. ``score`` (n,).
+    gaze to the right and down, of the picture's left and right eye. ``score`` (n,): belief that
+    it is a face. ``share`` (n,): the face's height over the picture's.
     """
 
     points: F32
     eyes: F32
     score: F32
+    share: F32
 
 
 class _Notes:
@@ -60,21 +63,25 @@ class _Notes:
         self._points: list[F32] = []
         self._eyes: list[F32] = []
         self._score: list[float] = []
+        self._share: list[float] = []
 
-    def add(self, face: Face | None, eyes: tuple[Eye, Eye] | None) -> None:
+    def add(self, face: Face | None, eyes: tuple[Eye, Eye] | None, height: int) -> None:
         if face is None or eyes is None:
             self._points.append(np.zeros((len(KEPT), 3), np.float32))
             self._eyes.append(np.zeros((2, 3), np.float32))
             self._score.append(0.0)
+            self._share.append(0.0)
             return
         self._points.append(face.landmarks[list(KEPT)])
         self._eyes.append(np.array([(eye.openness, *eye.gaze) for eye in eyes], np.float32))
         self._score.append(face.score)
+        self._share.append(face.height / height)
 
     def all(self) -> Sight:
         points = np.array(self._points, np.float32).reshape(-1, len(KEPT), 3)
         eyes = np.array(self._eyes, np.float32).reshape(-1, 2, 3)
-        return Sight(points, eyes, np.array(self._score, np.float32))
+        score, share = (np.array(v, np.float32) for v in (self._score, self._share))
+        return Sight(points, eyes, score, share)
 
 
 def watch_driver(video: Path, fps: Fraction, task: Task) -> Sight:
@@ -85,17 +92,18 @@ def watch_driver(video: Path, fps: Fraction, task: Task) -> Sight:
     """
     follow = _Follower(fps)
     notes = _Notes()
-    waiting: deque[tuple[Face | None, Future[tuple[Eye, Eye]] | None]] = deque()
+    waiting: deque[tuple[Face | None, Future[tuple[Eye, Eye]] | None, int]] = deque()
 
     def settle() -> None:
-        face, eyes = waiting.popleft()
-        notes.add(face, eyes.result() if eyes else None)
+        face, eyes, height = waiting.popleft()
+        notes.add(face, eyes.result() if eyes else None, height)
         task.advance()
 
-    with ThreadPoolExecutor(1) as beside:
+    with one_thread(), ThreadPoolExecutor(1) as beside:
         for rgb in film_frames(video, fps):
             face = follow(rgb)
-            waiting.append((face, beside.submit(find_eyes, rgb, face) if face else None))
+            eyes = beside.submit(find_eyes, rgb, face) if face else None
+            waiting.append((face, eyes, rgb.shape[0]))
             if len(waiting) > _WAITING:
                 settle()
         while waiting:

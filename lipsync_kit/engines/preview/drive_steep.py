@@ -1,4 +1,4 @@
-"""Inverting a field that is too steep for the talk engine's fixed-point iteration."""
+"""Inverting fields that are too steep for the talk engine's fixed-point iteration."""
 
 from __future__ import annotations
 
@@ -13,10 +13,27 @@ from lipsync_kit.engines.preview.sampling import sampled
 
 F32 = npt.NDArray[np.float32]
 
+_TURNS: Final = 18  # of the damped iteration
+_DAMPED: Final = 0.8  # of a fixed-point step: twice stretched and three times pressed, both settle
+
 _STEEP: Final = 0.8  # pixels of movement per pixel from which fixed points begin to swing
 _ROUNDS: Final = 7
 _LEAST: Final = 0.15  # of its area that a place is taken to keep, so that no step is endless
 _STRIDE: Final = 6.0  # nodes that a step may go
+
+
+@dataclass(frozen=True)
+class WideGrid(Grid):
+    """A grid whose fields may stretch the picture to double, as a head that turns far does."""
+
+    def inverse(self, nodes: F32, moved: F32, shown: F32 | None = None) -> F32:
+        """As :meth:`Grid.inverse`, by damped fixed points."""
+        at = nodes if shown is None else shown
+        seen = nodes - moved if shown is None else nodes
+        for _ in range(_TURNS):
+            off = seen + sampled(moved, (seen - nodes[0, 0]) / self.step) - at
+            seen = seen - np.float32(_DAMPED) * off
+        return np.asarray(seen, np.float32)
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,8 @@ class DriverTrack:
     mouth went to the right. ``brow_left``, ``brow_right``: face heights that the brows went up.
     ``blink_left``, ``blink_right``: 0 open to 1 closed; below 0 wider open than usual.
     ``gaze_x``, ``gaze_y``: eye widths that the irises went right and down. ``confidence``: 0
-    where no face was seen, otherwise the tracker's belief in it, 0 to 1.
+    where no face was seen, otherwise the tracker's belief in it, 0 to 1. ``share``: the face's
+    height over the picture's, 0 where no face was seen.
     """
 
     yaw: F32
@@ -48,6 +49,7 @@ class DriverTrack:
     gaze_x: F32
     gaze_y: F32
     confidence: F32
+    share: F32
 
     def __len__(self) -> int:
         return len(self.yaw)

@@ -53,14 +53,10 @@ class Area:
 
 @dataclass(frozen=True)
 class Grid:
-    """Nodes `step` pixels apart over an area, and one more all around.
-
-    `rounds`: of the fixed-point iteration that inverts a field on it.
-    """
+    """Nodes `step` pixels apart over an area, and one more all around."""
 
     area: Area
     step: int
-    rounds: int = _ROUNDS
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -85,7 +81,7 @@ class Grid:
         origin = nodes[0, 0]
         at = nodes if shown is None else shown
         seen = nodes - moved if shown is None else nodes
-        for _ in range(self.rounds - 1):
+        for _ in range(_ROUNDS - 1):
             seen = at - sampled(moved, (seen - origin) / self.step)
         return np.asarray(seen, np.float32)
 
