@@ -10,7 +10,7 @@ import struct
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,7 @@ from lipsync_kit.media.pcm import Block
 from lipsync_kit.timing import SAMPLE_RATE
 
 _LARGEST_RIFF = 2**32 - 1
+_LONGEST_HEADER = 80
 
 
 def header(samples: int, channels: int, bits: int, sample_rate: int = SAMPLE_RATE) -> bytes:
@@ -90,32 +91,53 @@ def write16(path: Path, samples: npt.NDArray[np.int16]) -> None:
 
 
 class MasterReader:
-    """Windows of one channel of a PCM WAV."""
+    """Windows of a 24-bit WAV that :class:`MasterWriter` wrote.
+
+    Raises :class:`~lipsync_kit.errors.InputError` when ``path`` is none.
+    """
 
     def __init__(self, path: Path) -> None:
-        import soundfile
-
         try:
-            self._file: Any = soundfile.SoundFile(path)
-        except soundfile.LibsndfileError as error:
-            raise InputError(f"{path}: can't be read: {error}.", code="media_unreadable") from None
-        self.samples = int(self._file.frames)
-        self.channels = int(self._file.channels)
+            self._file = path.open("rb")
+        except OSError as error:
+            raise InputError(
+                f"{path}: can't be read: {error.strerror}.", code="unreadable"
+            ) from None
+        head = self._file.read(_LONGEST_HEADER)
+        at = head.find(b"data") + 8
+        fmt = head.find(b"fmt ") + 8
+        self.channels = int.from_bytes(head[fmt + 2 : fmt + 4], "little")
+        self._frame = 3 * self.channels
+        samples = (path.stat().st_size - at) // max(1, self._frame)
+        if at < 8 or head[:at] != header(samples, self.channels, 24):
+            self._file.close()
+            raise InputError(
+                f"{path}: not a master as it was written.",
+                code="master_changed",
+                hint="Run prep again; it makes the master anew.",
+            )
+        self._data = at
+
+    def _frames(self, start: int, stop: int) -> npt.NDArray[np.uint8]:
+        self._file.seek(self._data + start * self._frame)
+        raw = self._file.read((stop - start) * self._frame)
+        return np.frombuffer(raw, np.uint8).reshape(-1, self._frame)
 
     def int16(self, start: int, stop: int, channel: int) -> npt.NDArray[np.int16]:
         """Samples ``[start, stop)`` of a channel, rounded half up to 16 bits, no dither."""
-        self._file.seek(start)
-        wide: npt.NDArray[np.int32] = self._file.read(stop - start, dtype="int32", always_2d=True)[
-            :, channel
-        ]
-        rounded = (wide >> 15) + 1 >> 1
-        narrow: npt.NDArray[np.int16] = np.minimum(rounded, 32767).astype(np.int16)
-        return narrow
+        frames = self._frames(start, stop)
+        at = 3 * channel
+        high = np.ascontiguousarray(frames[:, at + 1 : at + 3]).view("<i2")[:, 0]
+        up = (frames[:, at] >> 7).astype(np.int16)
+        up[high == 32767] = 0
+        return np.asarray(high + up, np.int16)
 
     def floats(self, start: int, stop: int) -> Block:
         """Samples ``[start, stop)`` of all channels; 24 bits fit into a float exactly."""
-        self._file.seek(start)
-        samples: Block = self._file.read(stop - start, dtype="float32", always_2d=True).T
+        frames = self._frames(start, stop).reshape(-1, self.channels, 3)
+        wide = np.zeros((*frames.shape[:2], 4), np.uint8)
+        wide[..., 1:] = frames
+        samples: Block = wide.view("<i4")[..., 0].T.astype(np.float32) / np.float32(2**31)
         return samples
 
     def __enter__(self) -> Self:

@@ -108,6 +108,9 @@ def pause_candidates(pauses: Sequence[Pause], samples: int, fps: Fraction) -> li
             np.maximum(_FADES - after / SAMPLE_RATE, 0) ** 2
             + np.maximum(_SETS_IN - ahead / SAMPLE_RATE, 0) ** 2
         )
+        if pause.seconds < _FADES + _SETS_IN and pause.quietest is not None:
+            # No place is far from both words: the dip between them, then.
+            near = ((at - pause.quietest) / SAMPLE_RATE) ** 2 + 0.01
         risks = (
             max(0.0, _COMFORT - pause.seconds)
             + 2 * max(0.0, pause.voiced - 0.3) * math.exp(-4 * pause.seconds)

@@ -33,11 +33,13 @@ class Pause:
     """Quiet from ``start`` to ``end`` (samples).
 
     ``voiced``: how sure the voice detector is that it is speech after all, from 0 to 1.
+    ``quietest``: the quietest place, where that is known.
     """
 
     start: int
     end: int
     voiced: float = 0.0
+    quietest: int | None = None
 
     @property
     def seconds(self) -> float:
@@ -113,13 +115,15 @@ def find_pauses(speaking: Levels, levels: Levels, samples: int) -> list[Pause]:
     # A click or a lip smack of 30 ms doesn't end a pause.
     for start, end in loud[(loud[:, 1] - loud[:, 0] <= 2)]:
         quiet[start:end] = True
+    smooth = np.convolve(np.pad(levels, 1, mode="edge"), np.ones(3) / 3, "valid")
     found = []
     for first, last in runs(quiet):
         # A level covers two hops, so the sound rises again a hop after the last quiet one began.
         start, end = first * HOP, (last + 1) * HOP if last < len(levels) else samples
         if (end - start) / SAMPLE_RATE >= SHORTEST_PAUSE:
             voiced = float(speaking[first:last].mean())
-            found.append(Pause(int(start), int(min(end, samples)), voiced))
+            quietest = (first + 1 + int(np.argmin(smooth[first:last]))) * HOP
+            found.append(Pause(int(start), int(min(end, samples)), voiced, int(quietest)))
     return found
 
 

@@ -35,6 +35,7 @@ OTHERS = 1.3
 _HUM_SECONDS = 4
 _HUM_WINDOWS = 30
 _AUDIBLE = -35.0  # dB of hum below the whole sound from which it is taken out
+_WORTH = 3.0  # dB of better voice over noise below which the model's harm is not worth it
 _ALL, _SPARING = 100.0, 24.0
 _MOST_LOST = 9.0  # LU that noise alone may have been: it was 9 dB above the voice then
 
@@ -125,7 +126,9 @@ class _Cleaning:
         if model:
             quiet = self._modelled(current, noise)
             after = _heard_again(quiet, hearing)
-            model = self._stage.mode == "on" or not _voice_taken(hearing, after)
+            left = self._listened(quiet, after).voice
+            helps = left >= noise.voice + _WORTH and not _voice_taken(hearing, after)
+            model = self._stage.mode == "on" or helps
             stale = current if model else quiet
             current, hearing = (quiet, after) if model else (current, hearing)
             if stale is not scratch:

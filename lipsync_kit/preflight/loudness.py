@@ -20,7 +20,7 @@ STEP = 4800
 """Samples of 48 kHz sound that one energy stands for: 100 ms."""
 
 SILENT = float("-inf")
-_LANE = 120
+_LANE = 80
 _LANES = STEP // _LANE
 _OFFSET = -0.691
 _ABSOLUTE_GATE = -70.0
@@ -36,7 +36,7 @@ Energies = npt.NDArray[np.float64]
 
 
 class _Lanes(NamedTuple):
-    """The K filter as matrices: lanes of 120 samples, 40 lanes to a step."""
+    """The K filter as matrices: lanes of 80 samples, 60 lanes to a step."""
 
     direct: npt.NDArray[np.float32]
     entering: npt.NDArray[np.float32]

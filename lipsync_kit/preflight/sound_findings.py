@@ -9,16 +9,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from lipsync_kit.plan.cuts import Tile
-from lipsync_kit.plan.pauses import Pause
+from lipsync_kit.plan.pauses import Pause, speech_and_floor
 from lipsync_kit.preflight.denoise import OTHERS, Cleaned
 from lipsync_kit.preflight.loudness import integrated
 from lipsync_kit.preflight.sound import PreparedSound
 from lipsync_kit.preflight.sound_hearing import Hearing
 from lipsync_kit.preflight.sound_level import OFFSET_HEARD, Levelled
-from lipsync_kit.preflight.sound_noise import Noise, estimate_noise
+from lipsync_kit.preflight.sound_noise import Noise, estimate_noise, fall_rate
 from lipsync_kit.preflight.sound_peaks import decibels
 from lipsync_kit.schema import Finding
 
+_MUSIC = 2.0  # tones at once that nothing but music has
+_ROOM = 95.0  # dB a second: a room of 0.7 s or so
 _LOSSY_CLAIM = 2.0  # container durations lie by up to this many seconds
 
 
@@ -136,20 +138,55 @@ def _noise(heard: Heard) -> Finding | None:
     noise, cleaned = heard.noise, heard.cleaned
     if noise.voice >= 20 and noise.whole >= 20:
         return None
-    ratio = min(noise.voice, noise.whole)
-    others = noise.steady > OTHERS and noise.voice < 20
-    what = "other voices or music" if others else "noise"
+    others = noise.steady > OTHERS and noise.voice < 15 and not _plays(heard)
+    what = "other voices" if others else "the noise"
     return Finding(
         code="babble" if others else "noisy",
         severity="warning" if noise.voice < 10 and not cleaned.model else "info",
-        message=f"The voice is only about {ratio:.0f} dB above {what}.",
-        hint="Record closer to the microphone, without others talking or music; lips also "
-        "follow what is not the voice, and pauses are hard to find.",
+        message=f"The voice is only about {min(noise.voice, noise.whole):.0f} dB above {what}.",
+        hint="Record closer to the microphone, away from others: lips also follow what is not "
+        "the voice, and pauses are hard to find.",
         data={
             "snr_db": round(noise.voice, 1),
             "snr_db_with_rumble": round(noise.whole, 1),
             "varies_db": round(noise.steady, 2),
         },
+    )
+
+
+def _plays(heard: Heard) -> bool:
+    return heard.hearing.tones >= _MUSIC and heard.noise.voice < 35
+
+
+def _music(heard: Heard) -> Finding | None:
+    if not _plays(heard):
+        return None
+    return Finding(
+        code="music",
+        severity="warning",
+        message=f"Music plays under the speech, about {heard.noise.voice:.0f} dB below it "
+        f"({heard.hearing.tones:.0f} tones in the pauses).",
+        hint="Pass the voice without music, and mix the music in afterwards: the mouth also "
+        "moves to music, and cuts in music are heard.",
+        data={"tones": round(heard.hearing.tones, 1), "snr_db": round(heard.noise.voice, 1)},
+    )
+
+
+def _reverberation(heard: Heard) -> Finding | None:
+    levels = heard.hearing.levels
+    if heard.noise.voice < 22 or len(levels) < 1000:
+        return None  # noise hides how the voice dies away
+    speech, floor = speech_and_floor(levels)
+    rate = fall_rate(levels, floor, speech)
+    if rate is None or rate > _ROOM:
+        return None
+    return Finding(
+        code="reverberant",
+        severity="info",
+        message=f"The room rings on for about {60 / rate:.1f} s.",
+        hint="Record closer to the microphone or in a furnished room: in reverberation the "
+        "mouth closes late, and pauses are shorter.",
+        data={"reverberation_seconds": round(60 / rate, 2)},
     )
 
 
@@ -299,7 +336,8 @@ def _few_pauses(heard: Heard) -> Finding | None:
 
 _CHECKS: tuple[Callable[[Heard], Finding | None], ...] = (
     _measured, _truncated, _gaps, _channels, _low_rate, _clipping, _offset, _antiphase,
-    _one_sided, _level, _speech, _noise, _denoised, _few_pauses, _limiting,
+    _one_sided, _level, _speech, _noise, _music,
+    _reverberation, _denoised, _few_pauses, _limiting,
 )  # fmt: skip
 
 

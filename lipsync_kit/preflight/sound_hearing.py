@@ -20,6 +20,7 @@ from lipsync_kit.errors import InputError
 from lipsync_kit.media.pcm import BLOCK_SECONDS, Block, Resampler, SoundSource, ahead
 from lipsync_kit.media.wav import Scratch
 from lipsync_kit.preflight.loudness import Energies, Meter, integrated
+from lipsync_kit.preflight.sound_noise import TONE_SECONDS, count_tones, quietest_stretches
 from lipsync_kit.preflight.sound_prints import Printer
 from lipsync_kit.preflight.sound_voice import FRAME_SECONDS, Heard, SecondOpinion, Voice, rests
 from lipsync_kit.preflight.sound_voice import SAMPLE_RATE as VOICE_RATE
@@ -44,7 +45,8 @@ class Hearing:
     ``lowest``: the extreme samples of each channel in windows of 10 s. ``offset``: each
     channel's mean (DC). ``power``: each channel's mean square; ``cross``: the mean product of
     the two. ``clipped``: samples at full scale, at the source's rate. ``speech``, ``levels``
-    and ``bands``: see :class:`.sound_voice.Heard`, of channel ``best``. ``print_ends`` and
+    and ``bands``: see :class:`.sound_voice.Heard`, of channel ``best``. ``tones``: see
+    :func:`.sound_noise.count_tones`. ``print_ends`` and
     ``print_marks``: see :class:`.sound_prints.Prints`; none of a lossy recording, whose
     samples change with every encoding.
     """
@@ -69,6 +71,7 @@ class Hearing:
     speech: npt.NDArray[np.float32]
     levels: npt.NDArray[np.float32]
     bands: npt.NDArray[np.float16]
+    tones: float
     print_ends: npt.NDArray[np.int64]
     print_marks: npt.NDArray[np.uint64]
 
@@ -234,10 +237,18 @@ def hear(source: SoundSource, scratch: Scratch, task: Task) -> Hearing:
         speech=heard.speech,
         levels=heard.levels,
         bands=heard.bands,
+        tones=_tones(scratch, best, heard.levels),
         print_ends=prints.ends,
         print_marks=prints.marks,
         **figures,
     )
+
+
+def _tones(scratch: Scratch, channel: int, levels: npt.NDArray[np.float32]) -> float:
+    size = round(TONE_SECONDS * SAMPLE_RATE)
+    starts = [at * SAMPLE_RATE // 100 for at in quietest_stretches(levels)]
+    stretches = [scratch.part(channel, start, start + size) for start in starts]
+    return count_tones([part for part in stretches if len(part) == size], SAMPLE_RATE)
 
 
 def loudest(energies: Energies) -> int:

@@ -15,6 +15,7 @@ _QUIETEST = 0.15
 _AROUND = 3
 _STANDS_OUT = 10.0
 _HIGHEST = 1000.0
+_TONE = 15.0
 
 
 @dataclass(frozen=True)
@@ -35,22 +36,46 @@ def estimate_noise(bands: npt.NDArray[np.float16], speech: npt.NDArray[np.float3
     ``bands``/``speech``: see :class:`.sound_voice.Heard`. Where the detector hears no rest
     (others talk, music plays, the speaker never pauses), the quietest 15 % stand for it.
     """
-    power: Power = 10 ** (bands.astype(np.float64) / 10)
-    voiced = _voiced(speech, len(power))
+    level = _summed(bands)
+    voiced = _voiced(speech, len(bands))
     rests = ~_widened(voiced, _AROUND)
     if np.count_nonzero(rests) * STRIDE_SECONDS < 0.5:
-        level = power[:, 1:].sum(axis=1)
         rests = level <= np.quantile(level, _QUIETEST)
     if not voiced.any():
         voiced = ~rests
-    noise = power[rests].mean(axis=0)
-    voice = np.maximum(power[voiced].mean(axis=0) - noise, 0) if voiced.any() else 0 * noise
-    levels = 10 * np.log10(power[rests][:, 1:].sum(axis=1) + 1e-12)
+    noise = _mean_power(bands, rests)
+    voice = np.maximum(_mean_power(bands, voiced) - noise, 0)
     return Noise(
         voice=_ratio(voice[1:], noise[1:]),
         whole=_ratio(voice, noise),
-        steady=float(levels.std()),
+        steady=float((10 * np.log10(level[rests] + 1e-12)).std()),
     )
+
+
+_ROWS = 8192  # rows of bands worked on at once: an hour has 180,000
+
+
+def _summed(bands: npt.NDArray[np.float16]) -> npt.NDArray[np.float32]:
+    """The power of every row from 100 Hz up."""
+    parts = [
+        _powers(bands[start : start + _ROWS])[:, 1:].sum(axis=1)
+        for start in range(0, len(bands), _ROWS)
+    ]
+    return np.concatenate(parts)
+
+
+def _powers(bands: npt.NDArray[np.float16]) -> npt.NDArray[np.float32]:
+    powers: npt.NDArray[np.float32] = np.float32(10) ** (bands.astype(np.float32) / 10)
+    return powers
+
+
+def _mean_power(bands: npt.NDArray[np.float16], rows: npt.NDArray[np.bool_]) -> Power:
+    """The mean power of every band over some rows; zero over none."""
+    total = np.zeros(bands.shape[1])
+    for start in range(0, len(bands), _ROWS):
+        some = bands[start : start + _ROWS][rows[start : start + _ROWS]]
+        total += _powers(some).sum(axis=0, dtype=np.float64)
+    return total / max(1, np.count_nonzero(rows))
 
 
 def _voiced(speech: npt.NDArray[np.float32], rows: int) -> npt.NDArray[np.bool_]:
@@ -118,3 +143,75 @@ def _line_near(levels: Power, hertz: float, size: int, sample_rate: int) -> int 
         [levels[max(1, peak - aside) : peak - gap], levels[peak + gap : peak + aside]]
     )
     return peak if levels[peak] - np.median(around) >= _STANDS_OUT else None
+
+
+TONE_SECONDS = 0.5
+"""Length of the stretches in which :func:`count_tones` looks for music."""
+
+
+def quietest_stretches(levels: npt.NDArray[np.float32], most: int = 40) -> list[int]:
+    """Where the quietest stretches of half a second begin, in hops of 10 ms."""
+    size = round(TONE_SECONDS * 100)
+    count = len(levels) // size
+    power = 10 ** (levels[: count * size].reshape(count, size).astype(np.float64) / 10)
+    order = np.argsort(power.mean(axis=1), kind="stable")
+    return [int(at) * size for at in order[: max(4, min(most, count // 4))]]
+
+
+def count_tones(stretches: list[npt.NDArray[np.float32]], sample_rate: int) -> float:
+    """How many tones sound at once, on average, in ``stretches`` where nobody speaks.
+
+    A tone is a peak of the spectrum between 400 Hz and 4 kHz that stands 15 dB out and is
+    there in three windows in a row. Music has several, rooms and crowds have none; mains hum
+    lies lower.
+    """
+    size = 8192 * sample_rate // 48_000
+    low, high = _bin(400, size, sample_rate), _bin(4000, size, sample_rate)
+    hann = np.hanning(size)
+    counts = []
+    for stretch in stretches:
+        starts = np.linspace(0, len(stretch) - size, 3).astype(int)
+        if starts[-1] <= 0:
+            continue
+        peaks = [_peaks(stretch[at : at + size] * hann, low, high) for at in starts]
+        counts.append(np.count_nonzero(_beside(_beside(peaks[0], peaks[1]), peaks[2])))
+    return float(np.mean(counts)) if counts else 0.0
+
+
+def _peaks(windowed: npt.NDArray[np.float64], low: int, high: int) -> npt.NDArray[np.bool_]:
+    levels = 20 * np.log10(np.abs(np.fft.rfft(windowed)) + 1e-9)
+    reach = 25
+    around = np.lib.stride_tricks.sliding_window_view(
+        levels[low - reach : high + reach], 2 * reach + 1
+    )
+    inside = levels[low:high]
+    highest = (inside >= levels[low - 1 : high - 1]) & (inside >= levels[low + 1 : high + 1])
+    return np.asarray(highest & (inside > np.median(around, axis=1) + _TONE))
+
+
+def _beside(peaks: npt.NDArray[np.bool_], others: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Peaks that ``others`` have too, within a bin."""
+    return peaks & (others | np.roll(others, 1) | np.roll(others, -1))
+
+
+def fall_rate(
+    levels: npt.NDArray[np.float32], floor: npt.NDArray[np.float32], speech: npt.NDArray[np.float32]
+) -> float | None:
+    """How fast the voice falls silent where it does fastest, in dB a second.
+
+    A room of reverberation time T lets nothing fall faster than 60 / T. The 90th percentile
+    of all steady falls over 150 ms, well above the floor; ``None`` when there are too few.
+    All three are per 10 ms.
+    """
+    span = 15
+    if len(levels) <= span:
+        return None
+    falls = (levels[:-span] - levels[span:]) / (span / 100)
+    kept = (levels[span:] > floor[span:] + 8) & (levels[:-span] > speech[:-span] - 20)
+    for step in range(0, span, 3):
+        kept &= (
+            levels[step : len(levels) - span + step]
+            > levels[step + 3 : len(levels) - span + step + 3]
+        )
+    steady = falls[kept]
+    return float(np.percentile(steady, 90)) if len(steady) >= 60 else None

@@ -25,7 +25,7 @@ from lipsync_kit.preflight.sound_voice import FRAME_SECONDS
 from lipsync_kit.store import digest_json
 from lipsync_kit.timing import SAMPLE_RATE
 
-_VERSION = 1
+_VERSION = 2
 _HANDLE = Fraction(3, 10)
 _SHORTEST = 2 * SAMPLE_RATE
 
