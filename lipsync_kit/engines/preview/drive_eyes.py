@@ -31,6 +31,8 @@ _FAR: Final = (0.26, 0.10)  # eye widths that an iris may go to a side, and up o
 _RIM: Final = 0.025  # eye widths of the opening's rim, where lashes and shadow are: left alone
 _RADII: Final = (0.13, 0.34)  # of the iris, in eye widths; anything else was not an iris
 _LIMBUS: Final = 1.30  # radii of the iris at which the white has begun
+_SOFT_SHARE: Final = 0.012  # of an eye's width that the edge of its opening is soft
+_SOFT: Final = 1.5  # of that softness by which more of the eyeball is kept than is shown
 _RINGS: Final = 24
 _LEAST_OPEN: Final = 0.12
 
@@ -69,7 +71,7 @@ class Ball:
         ball = carried.grid.sample(self.whole, where)
         opening = (self.outline + moved).astype(np.float64)
         opening[: self.upper] -= max(wider, 0.0) * self._heights[:, None] * self.down
-        soft = max(0.6, 0.012 * float(np.linalg.norm(self.across)))
+        soft = max(0.6, _SOFT_SHARE * float(np.linalg.norm(self.across)))
         cover = filled(carried.grid.area, opening, soft)
         for own, plane, rows, mask in (
             (ball[0], luma, carried.grid.area.luma, cover),
@@ -114,7 +116,8 @@ def _ball(rig: Rig, whole: Plate, eye: Eye) -> Ball | None:
     down = np.array([-across[1], across[0]])
     upper, lower = _opening(eye, down)
     outline = np.concatenate([upper, lower[::-1]])
-    _complete(whole, eye, outline)
+    grown = _SOFT * down / eye.width * max(1.0, eye.width * _SOFT_SHARE)
+    _complete(whole, eye, np.concatenate([upper - grown, lower[::-1] + grown]))
     margin = 0.25 * eye.width
     step = 2 * max(1, round(eye.width / 60))
     area = around(

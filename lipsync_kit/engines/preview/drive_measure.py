@@ -23,6 +23,7 @@ from lipsync_kit.engines.preview.drive_turn import (
     nearest_turn,
 )
 from lipsync_kit.engines.preview.head import axes_of
+from lipsync_kit.engines.preview.movements import smoothstep
 from lipsync_kit.face import topology
 
 F64 = npt.NDArray[np.float64]
@@ -30,7 +31,7 @@ Flags = npt.NDArray[np.bool_]
 
 _LOOKS: Final = 400  # frames, evenly spread, from which the driver's own shape is taken
 _CALM: Final = 0.3  # share of the frames, those with the least open mouth, that show it at rest
-_CLOSED: Final = 0.012  # face heights between closed lips, as the landmarks see them, at most
+_CLOSED: Final = 0.028  # face heights between closed lips, as the landmarks see them, at most
 _LEAP: Final = (0.35, 0.30, 0.45)  # face heights, growth and radians from frame to frame: a cut
 _EASE: Final = 0.4  # seconds to go back to rest where the face is lost, and to come back
 
@@ -47,6 +48,7 @@ _BLINK: Final = 0.010
 
 _SHUT: Final = 0.5  # of an eye's usual opening: closed
 _OPEN: Final = 0.9  # likewise: not yet closing
+_WINK: Final = (0.45, 0.8)  # closure of one eye beyond the other's that is meant
 _WIDE: Final = 0.06  # growth over the usual opening that means nothing
 
 
@@ -172,7 +174,7 @@ def _eyes(eyes: F64) -> dict[str, F64]:
     share = eyes[..., 0] / np.maximum(usual, 1e-3)
     closed = np.clip((_OPEN - share) / (_OPEN - _SHUT), 0, 1)
     wider = np.clip(share - 1 - _WIDE, 0, None)
-    blink = closed * closed * (3 - 2 * closed) - wider
+    blink = _paired(closed * closed * (3 - 2 * closed)) - wider.mean(axis=1, keepdims=True)
     # A lid over the iris hides where it looks; the other eye, or the time around, knows.
     trust = np.clip(1 - 2 * closed, 0, 1) + 1e-6
     awake = trust.min(axis=1) > 0.9
@@ -188,6 +190,16 @@ def _eyes(eyes: F64) -> dict[str, F64]:
         "gaze_x": gaze[:, 0],
         "gaze_y": gaze[:, 1],
     }
+
+
+def _paired(closed: F64) -> F64:
+    """Closures (n, 2) of eyes that close together, unless one of them plainly winks.
+
+    An eye that looks far aside is seen less open than it is.
+    """
+    both = closed.min(axis=1, keepdims=True)
+    alone = closed - both
+    return np.asarray(both + alone * smoothstep(*_WINK, alone))
 
 
 def _finished(name: str, curve: F64, seen: Flags, starts: list[int], rate: float) -> F64:
