@@ -194,11 +194,14 @@ class _Board:
         handles = np.array([node.handle for node in self.nodes], np.int64)
         self.sent_from = np.maximum(0, self.at - handles)
         self.sent_to = np.minimum(samples, self.at + handles)
+        self.shorts = np.searchsorted(self.at, self.at - rules.shortest, side="right")
+        self.bound = bool(handles.any())
         self.earliest = np.zeros(len(self.nodes), np.int64)
         self.stills: dict[int, list[int]] = {}
 
     def skip_silences(self, pauses: Sequence[Pause], skip: int) -> None:
         """Forbid talk chunks that would send more than ``skip`` of a pause; allow stills."""
+        self.bound = True
         for pause in pauses:
             if pause.end - pause.start <= skip:
                 continue
@@ -213,17 +216,17 @@ class _Board:
     def chunk_costs(self, first: int, end: int) -> npt.NDArray[np.float64]:
         """Cost of a talk chunk to node ``end`` from each of the nodes ``first..end-1``."""
         sent = self.sent_to[end] - self.sent_from[first:end]
-        length = self.at[end] - self.at[first:end]
-        seconds = billed_seconds(sent, self.rules.billing)
-        missing = np.maximum(0, self.rules.shortest - length) / SAMPLE_RATE
-        costs: npt.NDArray[np.float64] = (
-            self.weights.second * seconds
-            + self.weights.short * missing
-            + self.weights.seam
-            + self.risk[end]
+        seconds = billed_seconds(sent, self.rules.billing).astype(np.float64)
+        costs: npt.NDArray[np.float64] = seconds * self.weights.second + (
+            self.weights.seam + self.risk[end]
         )
-        forbidden = (sent > self.rules.longest) | (self.at[first:end] < self.earliest[end])
-        costs[forbidden] = np.inf
+        # Starts rise, so only the last ones are short, and only handles break the limit here.
+        short = int(self.shorts[end])
+        missing = self.rules.shortest - (self.at[end] - self.at[max(first, short) : end])
+        costs[max(0, short - first) :] += missing * (self.weights.short / SAMPLE_RATE)
+        if self.bound:
+            too_long = sent > self.rules.longest
+            costs[too_long | (self.at[first:end] < self.earliest[end])] = np.inf
         return costs
 
     def solve(self) -> list[Tile]:
@@ -233,7 +236,6 @@ class _Board:
         total[0] = 0.0
         before = np.zeros(count, np.intp)
         still = np.zeros(count, np.bool_)
-        # No handle is longer than this, so no start earlier can be within the limit.
         firsts = np.searchsorted(self.at, self.at - self.rules.longest, side="left")
         for end in range(1, count):
             first = int(firsts[end])

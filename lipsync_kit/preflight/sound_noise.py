@@ -16,6 +16,7 @@ _AROUND = 3
 _STANDS_OUT = 10.0
 _HIGHEST = 1000.0
 _TONE = 15.0
+_ROWS = 8192  # rows of bands worked on at once: an hour has 180,000
 
 
 @dataclass(frozen=True)
@@ -52,9 +53,6 @@ def estimate_noise(bands: npt.NDArray[np.float16], speech: npt.NDArray[np.float3
     )
 
 
-_ROWS = 8192  # rows of bands worked on at once: an hour has 180,000
-
-
 def _summed(bands: npt.NDArray[np.float16]) -> npt.NDArray[np.float32]:
     """The power of every row from 100 Hz up."""
     parts = [
@@ -65,8 +63,7 @@ def _summed(bands: npt.NDArray[np.float16]) -> npt.NDArray[np.float32]:
 
 
 def _powers(bands: npt.NDArray[np.float16]) -> npt.NDArray[np.float32]:
-    powers: npt.NDArray[np.float32] = np.float32(10) ** (bands.astype(np.float32) / 10)
-    return powers
+    return np.power(np.float32(10), bands.astype(np.float32) / 10, dtype=np.float32)
 
 
 def _mean_power(bands: npt.NDArray[np.float16], rows: npt.NDArray[np.bool_]) -> Power:
@@ -75,7 +72,7 @@ def _mean_power(bands: npt.NDArray[np.float16], rows: npt.NDArray[np.bool_]) -> 
     for start in range(0, len(bands), _ROWS):
         some = bands[start : start + _ROWS][rows[start : start + _ROWS]]
         total += _powers(some).sum(axis=0, dtype=np.float64)
-    return total / max(1, np.count_nonzero(rows))
+    return total / max(1, int(np.count_nonzero(rows)))
 
 
 def _voiced(speech: npt.NDArray[np.float32], rows: int) -> npt.NDArray[np.bool_]:

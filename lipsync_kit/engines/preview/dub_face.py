@@ -55,7 +55,8 @@ class DubFace:
         assert shot.reference is not None
         rig, plate = _rigged(shot.reference, grain)
         rest, lips = Rest.of(rig, plate), Lips.of(rig, plate)
-        looks = Looks.of(rest, plate.luma, plate.chroma, Face.of(shot.reference.landmarks, 1.0))
+        face = Face.of(shot.reference.landmarks, 1.0)
+        looks = Looks.of(rest, rig.line, plate.luma, plate.chroma, face)
         parted = Parted.of(Lips.of(*_rigged(shot.parted, grain)), lips) if shot.parted else None
         return cls(rig, rest, lips, parted, looks, grain)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from fractions import Fraction
 from functools import cache, partial
 from pathlib import Path
@@ -29,9 +29,9 @@ SIDE = 448
 
 
 def track(opening: npt.ArrayLike) -> MouthTrack:
-    """A mouth that does just this."""
+    """A mouth that does just this; the head moves alike, whatever it is."""
     wide = np.asarray(opening, np.float32)
-    return MouthTrack(wide, 0 * wide, (wide < 0.02).astype(np.float32), np.sqrt(wide))
+    return MouthTrack(wide, 0 * wide, (wide < 0.02).astype(np.float32), 0 * wide + 0.5)
 
 
 def chatter(frames: int, hertz: float = 3.1, phase: float = 0.0) -> F64:
@@ -91,15 +91,14 @@ def hand(planes: Planes, face: Face) -> Planes:
     """The frame with four fingers before the mouth, of the skin of the forehead."""
     luma, chroma = planes[0].copy(), planes[1].copy()
     (x, y), size = face.landmarks[[13, 14], :2].mean(axis=0), face.height
-    for number in range(4):
-        middle = x + (number - 1.5) * 0.13 * size
-        for plane, scale in ((luma, 1), (chroma, 2)):
-            fx, fy = face.landmarks[151, :2] / scale
-            colour = plane[int(fy), int(fx)]
-            ends = [(int(middle / scale), int((y + at * size) / scale)) for at in (-0.2, 0.6)]
+    for plane, scale in ((luma, 1), (chroma, 2)):
+        column, row = (face.landmarks[151, :2] / scale).astype(int)
+        skin = [float(value) for value in np.atleast_1d(plane[row, column])]
+        for number in range(4):
+            across = int((x + (number - 1.5) * 0.13 * size) / scale)
+            top, bottom = (int((y + at * size) / scale) for at in (-0.2, 0.6))
             width = max(1, int(0.115 * size / scale))
-            shade = tuple(int(v) for v in np.atleast_1d(colour))
-            cv2.line(plane, *ends, shade, width, cv2.LINE_AA)
+            cv2.line(plane, (across, top), (across, bottom), skin, width, cv2.LINE_AA)
     return luma, chroma
 
 
@@ -118,20 +117,28 @@ def _copy(source: U8, tint: U8, luma: U8, chroma: U8) -> None:
     luma[:], chroma[:] = source, tint
 
 
+@cache
 def lumas(path: Path) -> list[U8]:
     """Luma of every frame of a file."""
     with av.open(str(path)) as container:
-        return [f.to_ndarray()[: f.height] for f in container.decode(video=0)]
+        return [
+            np.asarray(frame.to_ndarray()[: frame.height], np.uint8)
+            for frame in container.decode(video=0)
+        ]
 
 
-def faces(path: Path) -> Iterator[Face | None]:
-    """The face in every frame of a file."""
-    tracker = FaceTracker()
+@cache
+def faces(path: Path) -> list[Face]:
+    """The face in every frame of a file, all of which show one."""
+    tracker, found = FaceTracker(), []
     with av.open(str(path)) as container:
         for frame in container.decode(video=0):
-            yield tracker(frame.to_ndarray(format="rgb24"))
+            face = tracker(np.asarray(frame.to_ndarray(format="rgb24"), np.uint8))
+            assert face is not None
+            found.append(face)
+    return found
 
 
 def openness(path: Path) -> F64:
     """How far the mouth is open in every frame, read back, in face heights."""
-    return np.array([np.nan if face is None else face.mouth_openness for face in faces(path)])
+    return np.array([face.mouth_openness for face in faces(path)])
