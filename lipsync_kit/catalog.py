@@ -258,12 +258,12 @@ class Comparison:
 
 
 def compare(
-    task: str, resolution: str, plan: Callable[[Model, str], Sequence[int]]
+    task: str, resolution: str, plan: Callable[[Model, str], Sequence[int] | None]
 ) -> list[Comparison]:
     """Every model of ``task`` side by side, the cheapest first, unknown prices last.
 
     ``plan`` cuts the narration within a model's limits at a resolution and returns the samples
-    of each piece that would be sent.
+    of each piece that would be sent; ``None`` where it can't be cut so: no row.
     """
     rows = []
     for model in catalog().values():
@@ -271,6 +271,8 @@ def compare(
             continue
         chosen = model.nearest(resolution)
         pieces = plan(model, chosen)
+        if pieces is None:
+            continue
         seconds = [model.billing.seconds(samples) for samples in pieces]
         prices = [model.tier(chosen).usd(each) for each in seconds]
         known = [price for price in prices if price is not None]

@@ -90,6 +90,11 @@ class Layout:
         return self.hidden / "preview"
 
     @property
+    def watched(self) -> Path:
+        """What was seen in the driving video."""
+        return self.hidden / "video" / "watched.npz"
+
+    @property
     def ledger(self) -> Path:
         """``.lipsync/ledger.db``."""
         return self.hidden / "ledger.db"

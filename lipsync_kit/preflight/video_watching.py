@@ -40,7 +40,7 @@ class Watching:
 
     @property
     def _path(self) -> Path:
-        return self.layout.hidden / "video" / "watched.npz"
+        return self.layout.watched
 
     @property
     def _key(self) -> str:
