@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass, fields
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from lipsync_kit.store import atomic
+from lipsync_kit.engines.preview.curves import Curves
 
 F32 = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
-class DriverTrack:
+class DriverTrack(Curves):
     """A driver's head and face over time: float32 arrays, one value per film frame.
 
     All is relative to the driver's own neutral face and place, so that zero everywhere is a
@@ -51,13 +49,6 @@ class DriverTrack:
     confidence: F32
     share: F32
 
-    def __len__(self) -> int:
-        return len(self.yaw)
-
-    def __getitem__(self, frames: slice) -> DriverTrack:
-        """The frames of one tile."""
-        return DriverTrack(*(getattr(self, field.name)[frames] for field in fields(self)))
-
     def at(self, first: int, frames: int) -> DriverTrack:
         """Frames [first, first + frames) of the film; beyond its ends the nearest one is held."""
         places = np.clip(np.arange(first, first + frames), 0, len(self) - 1)
@@ -67,20 +58,3 @@ class DriverTrack:
     def seen(self) -> float:
         """Share of the frames in which the driver's face was seen, 0 to 1."""
         return float((self.confidence > 0).mean()) if len(self) else 0.0
-
-    def tobytes(self) -> bytes:
-        """All curves, for a digest."""
-        return b"".join(getattr(self, field.name).tobytes() for field in fields(self))
-
-    def save(self, path: Path) -> None:
-        """Write as ``.npz``, atomically."""
-        packed = io.BytesIO()
-        np.savez(packed, **{field.name: getattr(self, field.name) for field in fields(self)})
-        with atomic(path) as temporary:
-            temporary.write_bytes(packed.getvalue())
-
-    @classmethod
-    def load(cls, path: Path) -> DriverTrack:
-        """Read what :meth:`save` wrote."""
-        with np.load(path) as arrays:
-            return cls(*(arrays[field.name].astype(np.float32) for field in fields(cls)))

@@ -326,8 +326,7 @@ class _Mouth:
         margin = math.ceil(REACH * request.fps)
         first = max(0, request.first_frame - margin)
         part = self._track[first : request.first_frame + request.frames + margin]
-        curves = (part.opening, part.width, part.closure, part.energy)
-        return digest_bytes(b"".join(curve.tobytes() for curve in curves))
+        return digest_bytes(part.tobytes())
 
     def _follow(self) -> MouthTrack:
         project = self.project

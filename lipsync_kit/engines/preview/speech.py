@@ -7,21 +7,19 @@ chunks that are rendered apart still belong together.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from lipsync_kit.engines.preview import speech_acoustics
+from lipsync_kit.engines.preview.curves import Curves
 from lipsync_kit.engines.preview.speech_acoustics import smoothstep
 from lipsync_kit.engines.preview.speech_bands import STEP_RATE, Floats, band_levels
 from lipsync_kit.engines.preview.speech_level import Bands, Reference, reference
 from lipsync_kit.engines.preview.speech_model import mouth_model
-from lipsync_kit.store import atomic
 
 NETWORK_SHARE = 0.6
 WIDE_OPEN = 0.9
@@ -48,7 +46,7 @@ DIP_STEPS = 12
 
 
 @dataclass(frozen=True, eq=False)
-class MouthTrack:
+class MouthTrack(Curves):
     """Lips over time: float32 arrays, one value per film frame, for the frame's middle.
 
     ``opening``: 0…1, the gap between the inner lips; 1 is wide open for speech.
@@ -61,26 +59,6 @@ class MouthTrack:
     width: Floats
     closure: Floats
     energy: Floats
-
-    def __len__(self) -> int:
-        return len(self.opening)
-
-    def __getitem__(self, frames: slice) -> MouthTrack:
-        """The frames of one tile."""
-        return MouthTrack(*(getattr(self, field.name)[frames] for field in fields(self)))
-
-    def save(self, path: Path) -> None:
-        """Write as ``.npz``, atomically."""
-        packed = io.BytesIO()
-        np.savez(packed, **{field.name: getattr(self, field.name) for field in fields(self)})
-        with atomic(path) as temporary:
-            temporary.write_bytes(packed.getvalue())
-
-    @classmethod
-    def load(cls, path: Path) -> MouthTrack:
-        """Read what :meth:`save` wrote."""
-        with np.load(path) as arrays:
-            return cls(*(arrays[field.name].astype(np.float32) for field in fields(cls)))
 
 
 def mouth_track(
