@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable, Mapping
 from decimal import Decimal
@@ -50,6 +51,9 @@ IMPATIENT = frozenset({408, 425, 429})
 
 GONE = frozenset({401, 403, 404, 410})
 """Statuses of a result's URL that has expired."""
+
+DOUBTS = 2
+"""How often a result's 5xx that the job's status knows nothing of is asked about again."""
 
 
 class FalEngine:
@@ -170,9 +174,10 @@ class FalEngine:
 
     def outcome(self, ref: Ref) -> Outcome | None:
         """The result, or what went wrong; ``None`` when the job is still going on."""
-        return self._again(lambda: self._outcome(ref))
+        asked = itertools.count()
+        return self._again(lambda: self._outcome(ref, sure=next(asked) >= DOUBTS))
 
-    def _outcome(self, ref: Ref) -> Outcome | None:
+    def _outcome(self, ref: Ref, *, sure: bool) -> Outcome | None:
         status = self._wire.ask("GET", ref.status_url, params={"logs": "false"})
         self._check_known(status, ref)
         told = status.record()
@@ -183,8 +188,10 @@ class FalEngine:
         if reply.ok:
             return self._result(reply, told, ref)
         complaint = read_complaint(reply, told)
-        # A model's own 5xx looks like a passing one, but for its form or what the status said.
-        if failed or complaint.structured or reply.status in {422, 499}:
+        # A model's own 5xx looks like a gateway's, but for its form and what the status said;
+        # a job that is taken for failed is paid again, so a form alone is doubted first.
+        own = complaint.structured and (sure or reply.status < 500)
+        if failed or own or reply.status in {422, 499}:
             return failed_outcome(complaint)
         if reply.status in BUSY:
             raise PassingFault(f"the result: HTTP {reply.status}", reply.wait)

@@ -133,6 +133,14 @@ def test_a_stumble_is_no_failure(engine: FalEngine, fal: FalServer, status: int)
         outcome(fal, engine)
 
 
+def test_a_gateway_that_speaks_like_a_model_is_doubted(engine: FalEngine, fal: FalServer) -> None:
+    body = {"detail": "No runner", "error_type": "runner_connection_error"}
+    fal.fault("result", "status_before", status=503, body=body, times=2)
+    found = outcome(fal, engine)
+    assert found.error is None
+    assert found.url
+
+
 def test_an_upload_that_fal_could_not_load_is_named(engine: FalEngine, fal: FalServer) -> None:
     found = outcome(fal, engine, Failure(422, complaint("file_download_error")))
     assert found.stale == ("audio_url",)
