@@ -17,6 +17,7 @@ from lipsync_kit.schema import Project
 from lipsync_kit.timing import film_frames
 
 if TYPE_CHECKING:
+    from lipsync_kit.plan.cuts import Preference
     from lipsync_kit.plan.driving import Rules
     from lipsync_kit.preflight.video_watch import Watched
 
@@ -103,6 +104,7 @@ class _SoundCutter:
         from lipsync_kit.preflight.sound_plan import pauses_of
 
         self._project = project
+        self._prefer: Preference = project.options.get("prefer", "cost")
         self._known: dict[str, Sequence[int]] = {}
         self._hearing: Hearing | None = None
         heard = layout.hidden / "sound" / "hearing.npz"
@@ -123,12 +125,12 @@ class _SoundCutter:
             model,
             resolution,
             self._project.fps,
-            "cost",
+            self._prefer,
             _remembered(self._project, "max_chunk"),
             _remembered(self._project, "skip_silence"),
         )
         key = options.digest()  # models that are cut alike are cut once
         if key not in self._known:
-            tiles = Planner(self._hearing, self._pauses, options).plan("cost")
+            tiles = Planner(self._hearing, self._pauses, options).plan(self._prefer)
             self._known[key] = [tile.sent_end - tile.sent_start for tile in tiles if not tile.still]
         return self._known[key]

@@ -168,9 +168,20 @@ def _prep(parser: Parser) -> None:
     add("--no-sound", dest="sound", action="store_false", default=None, help="motion: silent film")
     add("--fps", metavar="R", help="25 (talk) or the video's; 30, 30000/1001, 24000/1001")
     add("--denoise", choices=("auto", "off", "on"), help="auto (default), off or on")
+    add(
+        "--deliver-sound",
+        choices=("clean", "original"),
+        help="what is heard in the film where the sound was cleaned: that (default), or as it came",
+    )
     add("--lufs", metavar="N", type=loudness, help="loudness target, -16 by default")
     add("--max-chunk", metavar="SECONDS", type=seconds, help="longest piece, within the model's")
     add("--skip-silence", metavar="SECONDS", type=seconds, help="do not send longer silences")
+    add(
+        "--prefer",
+        choices=("cost", "seams", "quality"),
+        help="cut for the fewest billed seconds (cost, default), the fewest seams, or where seams "
+        "hide best (quality)",
+    )
     add("--fit", choices=("freeze", "loop", "bounce", "cut"), help="dub: a video that is short")
     add("--background", metavar="COLOUR", type=colour, help="behind transparency, #808080")
 

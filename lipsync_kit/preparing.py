@@ -42,9 +42,11 @@ class PrepOptions:
     sound: bool = True
     fps: Fraction | None = None
     denoise: Literal["auto", "off", "on"] = "auto"
+    deliver_sound: Literal["clean", "original"] = "clean"
     lufs: float = -16.0
     max_chunk: Fraction | None = None
     skip_silence: Fraction | None = None
+    prefer: Literal["cost", "seams", "quality"] = "cost"
     fit: Literal["freeze", "loop", "bounce", "cut"] = "freeze"
     background: str = "#808080"
 
@@ -164,7 +166,9 @@ def _remembered(options: PrepOptions) -> dict[str, Any]:
     seconds = {"max_chunk": options.max_chunk, "skip_silence": options.skip_silence}
     return {
         "denoise": options.denoise,
+        "deliver_sound": options.deliver_sound,
         "lufs": options.lufs,
+        "prefer": options.prefer,
         "fit": options.fit,
         "background": options.background,
         **{name: None if value is None else str(value) for name, value in seconds.items()},

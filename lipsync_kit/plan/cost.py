@@ -23,13 +23,18 @@ def estimate(chunks: Sequence[Chunk], model: Model, resolution: str) -> Estimate
     """What rendering ``chunks`` is expected to cost: each sent piece rounded up on its own."""
     sent = [chunk.sent_end - chunk.sent_start for chunk in chunks if chunk.kind == "talk"]
     seconds = [model.billing.seconds(samples) for samples in sent]
+    return estimate_pieces(seconds, max(0, len(chunks) - 1), model, resolution)
+
+
+def estimate_pieces(seconds: Sequence[int], seams: int, model: Model, resolution: str) -> Estimate:
+    """What pieces of so many billed ``seconds`` are expected to cost."""
     tier = model.tier(resolution)
     return Estimate(
         billed_seconds=sum(seconds),
         usd=round(float(sum(tier.usd(each) or 0 for each in seconds)), 4),
         model=model.id,
-        chunks=len(sent),
-        seams=max(0, len(chunks) - 1),
+        chunks=len(seconds),
+        seams=seams,
     )
 
 

@@ -26,8 +26,10 @@ Preference = Literal["cost", "seams", "quality"]
 
 _FADES = 0.15  # seconds in which the word before a pause may still fade away, unheard by the meter
 _SETS_IN = 0.12  # seconds before the next word in which a cut comes close to it
-_COMFORT = 0.35  # seconds of pause from which on a seam is easy to hide
 _MOST = 40  # positions tried in one pause
+
+COMFORT = 0.35
+"""Seconds of pause from which on a seam is easy to hide."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class Weights:
 WEIGHTS: dict[Preference, Weights] = {
     "cost": Weights(),
     "seams": Weights(seam=2.0),
-    "quality": Weights(seam=0.2, risk=4.0),
+    "quality": Weights(seam=1.0, risk=20.0),
 }
 
 
@@ -112,7 +114,7 @@ def pause_candidates(pauses: Sequence[Pause], samples: int, fps: Fraction) -> li
             # No place is far from both words: the dip between them, then.
             near = ((at - pause.quietest) / SAMPLE_RATE) ** 2 + 0.01
         risks = (
-            max(0.0, _COMFORT - pause.seconds)
+            max(0.0, COMFORT - pause.seconds)
             + 2 * max(0.0, pause.voiced - 0.3) * math.exp(-4 * pause.seconds)
             + 60 * near
         )

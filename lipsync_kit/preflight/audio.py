@@ -23,6 +23,7 @@ from lipsync_kit.preflight.sound import PreparedSound, prepare_sound
 from lipsync_kit.preflight.sound_findings import findings
 from lipsync_kit.preflight.sound_memory import Memory
 from lipsync_kit.preflight.sound_plan import Planner, PlanOptions, pauses_of
+from lipsync_kit.preflight.sound_plan_findings import edited, other_choices
 from lipsync_kit.progress import Progress
 from lipsync_kit.project import Layout
 from lipsync_kit.schema import Audio, Chunk, Estimate, Finding
@@ -112,18 +113,23 @@ def prepare_narration(
         sound = prepare_sound(source, layout, options, progress, rules, memory)
     pauses = pauses_of(sound.hearing)
     if memory is not None and (memory.source, memory.rules) == (sound.memory.source, rules):
-        tiles = memory.tiles
+        tiles, choices = memory.tiles, memory.choices
     else:
-        tiles = tuple(Planner(sound.hearing, pauses, planning).plan(options.prefer, sound.kept))
+        tiles, choices = Planner(sound.hearing, pauses, planning).run(sound.kept)
     described = sound_chunks.describe(tiles, layout)
     with progress.task("cutting", len(described), "chunks") as task:
         chunks = sound_chunks.write(described, layout, sound.driving, task)
     _assert_tiling(chunks, sound.hearing.samples)
-    replace(sound.memory, tiles=tiles).save(remembered)
+    replace(sound.memory, tiles=tiles, choices=choices).save(remembered)
+    found = [
+        *findings(sound, pauses, options.lufs),
+        edited(sound.memory.renewed, tiles),
+        other_choices(choices, options.prefer, model, options.resolution),
+    ]
     return Narration(
         audio=_audio(sound, layout),
         chunks=chunks,
-        findings=findings(sound, pauses, tiles, options.lufs),
+        findings=tuple(finding for finding in found if finding is not None),
         estimate=estimate(chunks, model, options.resolution),
     )
 

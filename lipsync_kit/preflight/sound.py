@@ -163,6 +163,7 @@ class _Preparation:
             renewed=before is not None
             and (before.renewed if again else not len(hearing.print_marks)),
             tiles=(),
+            choices={},
             prints=Prints(hearing.print_ends, hearing.print_marks),
         )
         return PreparedSound(hearing, cleaned, levelled, driving, tuple(kept), memory)

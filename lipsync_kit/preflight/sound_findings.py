@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lipsync_kit.plan.cuts import Tile
 from lipsync_kit.plan.pauses import Pause, speech_and_floor
 from lipsync_kit.preflight.denoise import OTHERS, Cleaned
 from lipsync_kit.preflight.loudness import integrated
@@ -341,35 +340,10 @@ _CHECKS: tuple[Callable[[Heard], Finding | None], ...] = (
 )  # fmt: skip
 
 
-def _edited(renewed: bool, tiles: Sequence[Tile]) -> Finding | None:
-    kept = sum(tile.kept for tile in tiles)
-    if kept:
-        return Finding(
-            code="kept",
-            severity="info",
-            message=f"{kept} of {len(tiles)} chunks are those of the plan before: "
-            "their sound is unchanged.",
-            data={"kept": kept, "chunks": len(tiles)},
-        )
-    if not renewed:
-        return None
-    return Finding(
-        code="all_new",
-        severity="info",
-        message="The recording is lossy, so every sample of it is new: no chunk of the plan "
-        "before could be kept.",
-        hint="Edit and prepare WAV or FLAC: then only what was changed is rendered anew.",
-        data={"chunks": len(tiles)},
-    )
-
-
-def findings(
-    sound: PreparedSound, pauses: Sequence[Pause], tiles: Sequence[Tile], target: float
-) -> tuple[Finding, ...]:
+def findings(sound: PreparedSound, pauses: Sequence[Pause], target: float) -> list[Finding]:
     """Everything worth saying about a recording and what was done to it."""
     hearing = sound.hearing
     noise = estimate_noise(hearing.bands, hearing.speech)
     heard = Heard(hearing, sound.cleaned, sound.levelled, pauses, target, noise)
     found = [check(heard) for check in _CHECKS]
-    found.append(_edited(sound.memory.renewed, tiles))
-    return tuple(finding for finding in found if finding is not None)
+    return [finding for finding in found if finding is not None]

@@ -11,13 +11,14 @@ from typing import Any
 
 import numpy as np
 
+from lipsync_kit.plan.choices import Choice, Choices
 from lipsync_kit.plan.cuts import Candidate, Tile
 from lipsync_kit.plan.kept import Kept, keep, unchanged
 from lipsync_kit.preflight.sound_hearing import Hearing
 from lipsync_kit.preflight.sound_prints import Prints
 from lipsync_kit.store import atomic
 
-_VERSION = 1
+_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class Memory:
     ``cleaning``: whether hum was taken out and the model ran; ``work``: digest of the options
     that change samples. ``master``/``driving``: keys of the files that were made. ``renewed``:
     the recording replaced another, and no sound of it could be found again because it is lossy.
+    ``choices``: what every preference gives.
     """
 
     source: str
@@ -44,6 +46,7 @@ class Memory:
     driving: str
     renewed: bool
     tiles: tuple[Tile, ...]
+    choices: Choices
     prints: Prints
 
     def save(self, path: Path) -> None:
@@ -65,9 +68,10 @@ class Memory:
         if facts.pop("version", None) != _VERSION:
             return None
         tiles = tuple(_tile(fields) for fields in facts.pop("tiles"))
+        choices = {prefer: _choice(numbers) for prefer, numbers in facts.pop("choices").items()}
         for name in ("cleaning", "gains"):
             facts[name] = tuple(facts[name])
-        return cls(**facts, tiles=tiles, prints=prints)
+        return cls(**facts, tiles=tiles, choices=choices, prints=prints)
 
     def kept(self, hearing: Hearing) -> list[Kept]:
         """The tiles whose sound is in ``hearing`` unchanged."""
@@ -83,6 +87,10 @@ class Memory:
 def _tile(fields: dict[str, Any]) -> Tile:
     cut = fields.pop("cut")
     return Tile(**fields, cut=None if cut is None else Candidate(**cut))
+
+
+def _choice(fields: dict[str, Any]) -> Choice:
+    return Choice(**{**fields, "seconds": tuple(fields["seconds"])})
 
 
 def copied_spans(kept: Sequence[Kept]) -> list[tuple[int, int, int]]:

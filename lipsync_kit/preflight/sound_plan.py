@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from fractions import Fraction
 
 from lipsync_kit.catalog import Model
+from lipsync_kit.plan.choices import Choice, Choices
 from lipsync_kit.plan.cost import longest_sent
 from lipsync_kit.plan.cuts import (
     WEIGHTS,
@@ -84,7 +85,7 @@ class Planner:
     """Plans one sound; the candidates are found once, for every preference."""
 
     def __init__(self, hearing: Hearing, pauses: list[Pause], options: PlanOptions) -> None:
-        self._pauses, self._samples = pauses, hearing.samples
+        self._pauses, self._samples, self._options = pauses, hearing.samples, options
         self._rules = options.rules(hearing.samples)
         longest = min(self._rules.longest, hearing.samples)
         handle = min(int(_HANDLE * SAMPLE_RATE), longest // 10)
@@ -95,6 +96,21 @@ class Planner:
             *pause_candidates(pauses, hearing.samples, options.fps),
             *valley_candidates(valleys, hearing.samples, handle),
         ]
+
+    def run(self, kept: Sequence[Kept] = ()) -> tuple[tuple[Tile, ...], Choices]:
+        """The tiling that was asked for, and what every preference gives.
+
+        Another preference would plan all of the sound anew: ``kept`` stays in this one only.
+        """
+        chosen = self.plan(self._options.prefer, kept)
+        choices = {
+            prefer: Choice.of(
+                chosen if prefer == self._options.prefer else self.plan(prefer),
+                self._rules.billing,
+            )
+            for prefer in WEIGHTS
+        }
+        return tuple(chosen), choices
 
     def plan(self, prefer: Preference, kept: Sequence[Kept] = ()) -> list[Tile]:
         """The best tiling, around what is kept from the plan before."""

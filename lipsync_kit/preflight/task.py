@@ -145,7 +145,9 @@ class Preparation:
                 lufs=chosen.lufs,
                 max_chunk=chosen.max_chunk,
                 denoise=chosen.denoise,
+                deliver_sound=chosen.deliver_sound,
                 skip_silence=chosen.skip_silence,
+                prefer=chosen.prefer,
             ),
             progress=self.progress,
         )
