@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
@@ -233,6 +233,16 @@ def find_model(model_id: str, task: str) -> Model:
     return model
 
 
+def total(prices: Iterable[Fraction | None]) -> Fraction | None:
+    """The sum of prices in USD; ``None`` as soon as one of them is unknown."""
+    known = Fraction(0)
+    for price in prices:
+        if price is None:
+            return None
+        known += price
+    return known
+
+
 @dataclass(frozen=True)
 class Comparison:
     """What one model would make of a narration; ``usd`` is ``None`` when a price is unknown."""
@@ -274,9 +284,7 @@ def compare(
         if pieces is None:
             continue
         seconds = [model.billing.seconds(samples) for samples in pieces]
-        prices = [model.tier(chosen).usd(each) for each in seconds]
-        known = [price for price in prices if price is not None]
-        usd = sum(known, Fraction(0)) if len(known) == len(prices) else None
+        usd = total(model.tier(chosen).usd(each) for each in seconds)
         seams = max(0, len(pieces) - 1)
         rows.append(Comparison(model, chosen, len(pieces), seams, sum(seconds), usd))
     return sorted(rows, key=lambda row: (row.usd is None, row.usd or 0, row.model.id))

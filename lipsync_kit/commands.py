@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lipsync_kit import console
-from lipsync_kit.catalog import Model, find_model
+from lipsync_kit.catalog import Model
 from lipsync_kit.errors import InputError, UsageError
 from lipsync_kit.preparing import Inputs, PrepOptions
 from lipsync_kit.preparing import prep as prepare
@@ -114,8 +114,7 @@ def _tell_plan(project: Project) -> None:
     console.findings(project.findings)
     length = clock(project.audio.samples / SAMPLE_RATE)
     pieces = f"{_some(estimate.chunks, 'chunk')}, {_some(estimate.seams, 'seam')}"
-    price = find_model(project.model, project.task).tier(project.resolution).usd_per_second
-    usd = "price unknown" if price is None else f"about ${estimate.usd:.2f}"
+    usd = "price unknown" if estimate.usd is None else f"about ${estimate.usd:.2f}"
     money = f"{estimate.billed_seconds} s billed, {usd}"
     console.say(f"{length}, {pieces}: {money} with {project.model}")
 

@@ -46,13 +46,13 @@ class Intent:
     model: str
     arguments: Mapping[str, Any]
     seconds: int
-    usd: Fraction
+    usd: Fraction | None
     clock_offset: float | None = None
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """One row. ``created`` and ``updated`` are Unix seconds, ``usd`` exact dollars.
+    """One row. ``created`` and ``updated`` are Unix seconds, ``usd`` exact dollars or unknown.
 
     ``clock_offset``: seconds that the service's clock was ahead when the intent was written.
 
@@ -73,11 +73,11 @@ class Attempt:
     updated: float
     clock_offset: float | None
     planned_seconds: int
-    planned_usd: Fraction
+    planned_usd: Fraction | None
     ref: Ref | None
     charge: Charge
     billed_seconds: int
-    billed_usd: Fraction
+    billed_usd: Fraction | None
     error: dict[str, Any] | None
     barred: bool
     clip: str | None
@@ -145,7 +145,7 @@ class Ledger:
             now,
             intent.clock_offset,
             intent.seconds,
-            str(intent.usd),
+            _amount(intent.usd),
         )
         try:
             self._write(
@@ -188,10 +188,10 @@ class Ledger:
             error=json.dumps({"code": "lost", "message": reason}),
             charge="maybe",
             billed_seconds=attempt.planned_seconds,
-            billed_usd=str(attempt.planned_usd),
+            billed_usd=_amount(attempt.planned_usd),
         )
 
-    def finish(self, attempt: Attempt, clip: str, seconds: int, usd: Fraction) -> bool:
+    def finish(self, attempt: Attempt, clip: str, seconds: int, usd: Fraction | None) -> bool:
         """The clip is here, whole: → ``done``."""
         try:
             return self._move(
@@ -200,7 +200,7 @@ class Ledger:
                 clip=clip,
                 charge="billed",
                 billed_seconds=seconds,
-                billed_usd=str(usd),
+                billed_usd=_amount(usd),
                 error=None,
                 barred=0,
             )
@@ -230,7 +230,7 @@ class Ledger:
             barred=int(barred),
             clip=clip,
             billed_seconds=attempt.planned_seconds if billed else 0,
-            billed_usd=str(attempt.planned_usd) if billed else "0",
+            billed_usd=_amount(attempt.planned_usd) if billed else "0",
         )
 
     def get(self, attempt_id: str) -> Attempt:
@@ -322,6 +322,15 @@ class Ledger:
         return [_attempt(row) for row in rows]
 
 
+def _amount(usd: Fraction | None) -> str:
+    """Exact dollars as text; empty where the price is unknown."""
+    return "" if usd is None else str(usd)
+
+
+def _dollars(text: str) -> Fraction | None:
+    return Fraction(text) if text else None
+
+
 def _attempt(row: sqlite3.Row) -> Attempt:
     ref = None
     if row["request_id"] is not None:
@@ -340,11 +349,11 @@ def _attempt(row: sqlite3.Row) -> Attempt:
         updated=row["updated"],
         clock_offset=row["clock_offset"],
         planned_seconds=row["planned_seconds"],
-        planned_usd=Fraction(row["planned_usd"]),
+        planned_usd=_dollars(row["planned_usd"]),
         ref=ref,
         charge=row["charge"],
         billed_seconds=row["billed_seconds"],
-        billed_usd=Fraction(row["billed_usd"]),
+        billed_usd=_dollars(row["billed_usd"]),
         error=None if row["error"] is None else json.loads(row["error"]),
         barred=bool(row["barred"]),
         clip=row["clip"],

@@ -14,6 +14,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
 
+from lipsync_kit.catalog import DEFAULT_MODEL, Model, find_model
 from lipsync_kit.engines.order import from_record
 from lipsync_kit.errors import InputError
 from lipsync_kit.media.probe import check_file
@@ -60,23 +61,25 @@ def make(
 
     Spends without asking up to ``how.max_cost``, or :data:`DEFAULT_CAP`.
     """
-    task = inputs.task
+    model = find_model(options.model or DEFAULT_MODEL[inputs.task], inputs.task)
     if how.engine == "fal":
         from lipsync_kit.paid import fal_settings
 
         fal_settings(settings).check_key()
     for role, path in inputs.files().items():
         check_file(path, role)
-    root = home() / _name(task, inputs, options, how)
+    root = home() / _name(inputs, model, options, how)
     prep(root, inputs, options, progress)
     capped = replace(how, max_cost=DEFAULT_CAP if how.max_cost is None else how.max_cost)
     return root, render(root, capped, settings=settings, progress=progress)
 
 
-def _name(task: str, inputs: Inputs, options: PrepOptions, how: RenderOptions) -> str:
+def _name(inputs: Inputs, model: Model, options: PrepOptions, how: RenderOptions) -> str:
+    """The same for a default that is spelt out as for one that is not."""
     files = {role: digest_file(path) for role, path in inputs.files().items()}
-    chosen = {name: str(value) for name, value in vars(options).items()}
-    return PREFIX + digest_json([task, how.engine, files, chosen])[:20]
+    settled = {**vars(options), "model": model.id, "resolution": options.resolution_of(model)}
+    chosen = {name: str(value) for name, value in settled.items()}
+    return PREFIX + digest_json([model.task, how.engine, files, chosen])[:20]
 
 
 def find(identifier: str) -> Job | None:

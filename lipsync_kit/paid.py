@@ -9,7 +9,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lipsync_kit.catalog import Model, find_model
+from lipsync_kit.catalog import Model, find_model, total
 from lipsync_kit.engines.chain import Links, waves
 from lipsync_kit.engines.fal.access import FalSettings, Secret
 from lipsync_kit.engines.order import (
@@ -18,6 +18,7 @@ from lipsync_kit.engines.order import (
     PaidJob,
     Receipt,
     RemoteOptions,
+    spoken,
     to_record,
 )
 from lipsync_kit.engines.orders import paid_jobs
@@ -89,9 +90,9 @@ def paid_clips(
         handles=True,
         billed=Billed(
             seconds=receipt.seconds,
-            usd=float(receipt.usd),
+            usd=spoken(receipt.usd),
             maybe_seconds=receipt.maybe_seconds,
-            maybe_usd=float(receipt.maybe_usd),
+            maybe_usd=spoken(receipt.maybe_usd),
         ),
         bills={row.index: row.bill for row in receipt.chunks},
     )
@@ -204,8 +205,9 @@ def _left_behind(ledger: Ledger, work: Sequence[PaidJob]) -> tuple[Finding, ...]
     ]
     if not lost:
         return ()
-    usd = float(sum(attempt.planned_usd for attempt in lost))
-    message = f"{len(lost)} jobs were sent for chunks that have changed since: about ${usd:.2f}."
+    usd = spoken(total(attempt.planned_usd for attempt in lost))
+    price = "an unknown price" if usd is None else f"about ${usd:.2f}"
+    message = f"{len(lost)} jobs were sent for chunks that have changed since: {price}."
     hint = "Prepared again as it was, the project collects them; they may be billed either way."
     ids = [attempt.ref.request_id for attempt in lost if attempt.ref is not None]
     data = {"request_ids": ids, "usd": usd}
@@ -246,7 +248,7 @@ def _gate(
     raise BudgetError(
         f"Not confirmed: {what}.",
         code="not_confirmed",
-        usd=None if planned.usd is None else float(planned.usd),
+        usd=spoken(planned.usd),
         seconds=planned.seconds,
         chunks=planned.chunks,
     )

@@ -25,6 +25,7 @@ TASKS: dict[frozenset[str], Task] = {
     frozenset({"image", "video"}): "motion",
     frozenset({"video", "audio"}): "dub",
 }
+DEFAULT_RESOLUTION = "1080p"
 LOCK_WAIT = 600.0
 LONG_NARRATION = 10 * 60 * SAMPLE_RATE
 """From this length on, 720p is what users are advised to take."""
@@ -32,11 +33,16 @@ LONG_NARRATION = 10 * 60 * SAMPLE_RATE
 
 @dataclass(frozen=True)
 class PrepOptions:
-    """What a user may choose. ``fps`` and ``model`` default by task; times are in seconds."""
+    """What a user may choose. ``fps`` and ``model`` default by task; times are in seconds.
+
+    ``resolution``: 1080p unless said otherwise, or what the model offers nearest to that.
+
+    Choices of sound and cuts are those of :class:`.preflight.audio.SoundOptions`.
+    """
 
     model: str | None = None
     prompt: str | None = None
-    resolution: Literal["1080p", "720p"] = "1080p"
+    resolution: Literal["1080p", "720p"] | None = None
     turbo: bool = False
     trim: bool = True
     sound: bool = True
@@ -49,6 +55,16 @@ class PrepOptions:
     prefer: Literal["cost", "seams", "quality"] = "cost"
     fit: Literal["freeze", "loop", "bounce", "cut"] = "freeze"
     background: str = "#808080"
+
+    def resolution_of(self, model: Model) -> str:
+        """The resolution that clips of ``model`` are asked for in.
+
+        Raises :class:`~lipsync_kit.errors.UsageError` for a chosen one that it does not offer.
+        """
+        if self.resolution is None:
+            return model.nearest(DEFAULT_RESOLUTION)
+        model.tier(self.resolution)
+        return self.resolution
 
 
 @dataclass(frozen=True)
@@ -97,7 +113,7 @@ def prep(
     chosen = options or PrepOptions()
     task = inputs.task
     model = find_model(chosen.model or DEFAULT_MODEL[task], task)
-    model.tier(chosen.resolution)
+    chosen.resolution_of(model)
     for role, path in inputs.files().items():
         check_file(path, role)
     _make_folder(root)
@@ -130,7 +146,7 @@ def _plan(
     project = Project(
         task=task,
         model=model.id,
-        resolution=options.resolution,
+        resolution=options.resolution_of(model),
         fps=made.fps,
         prompt=options.prompt,
         turbo=options.turbo,
@@ -176,11 +192,12 @@ def _remembered(options: PrepOptions) -> dict[str, Any]:
 
 
 def _advice(made: Prepared, options: PrepOptions, model: Model) -> tuple[Finding, ...]:
-    """What users are advised about resolution and turbo, where it applies."""
-    found = []
+    """What users are advised about model, resolution and turbo, where it applies."""
+    found = _model_advice(made, options, model)
     samples = made.audio.samples
     other = model.resolutions.get("720p")
-    if options.resolution == "1080p" and samples > LONG_NARRATION and other is not None:
+    resolution = options.resolution_of(model)
+    if resolution == "1080p" and samples > LONG_NARRATION and other is not None:
         found.append(
             Finding(
                 code="long_at_1080p",
@@ -201,3 +218,30 @@ def _advice(made: Prepared, options: PrepOptions, model: Model) -> tuple[Finding
             )
         )
     return tuple(found)
+
+
+def _model_advice(made: Prepared, options: PrepOptions, model: Model) -> list[Finding]:
+    """What the chosen model does not offer, or nobody knows of it."""
+    found = []
+    resolution = options.resolution_of(model)
+    if options.resolution is None and resolution != DEFAULT_RESOLUTION:
+        found.append(
+            Finding(
+                code="resolution",
+                severity="info",
+                message=f"{model.id} does not offer {DEFAULT_RESOLUTION}; {resolution} is used.",
+                hint=f"For {DEFAULT_RESOLUTION} choose another model: see `lipsync-kit estimate`.",
+                data={"resolution": resolution, "offered": list(model.resolutions)},
+            )
+        )
+    if made.estimate.usd is None:
+        found.append(
+            Finding(
+                code="price_unknown",
+                severity="warning",
+                message=f"The price of {model.id} is not known: no estimate, and no cap on it.",
+                hint=f'State it in the settings file, in [models."{model.id}".resolutions], or '
+                "choose a model with a price: see `lipsync-kit estimate`.",
+            )
+        )
+    return found

@@ -116,10 +116,10 @@ class Chunk(Record):
 
 
 class Estimate(Record):
-    """What a render is expected to cost."""
+    """What a render is expected to cost; ``usd`` is ``None`` where the price is unknown."""
 
     billed_seconds: int
-    usd: float
+    usd: float | None
     model: str = ""
     chunks: int = 0
     seams: int = 0
@@ -156,8 +156,8 @@ class ClipState(Record):
     """One chunk after a render: its state, the take in use, and its files (absolute paths).
 
     Of a paid take also the service's ``request_id`` and what it cost: billed ``seconds`` and
-    ``usd``, with ``charge`` ``billed``, ``maybe`` (the service may bill it), ``none`` or, while
-    that is unknown, empty.
+    ``usd`` (``None``: its price is unknown), with ``charge`` ``billed``, ``maybe`` (the service
+    may bill it), ``none`` or, while that is unknown, empty.
     """
 
     index: int
@@ -167,7 +167,7 @@ class ClipState(Record):
     ready: str | None = None
     request_id: str | None = None
     seconds: int = 0
-    usd: float = 0.0
+    usd: float | None = 0.0
     charge: str = ""
 
 
@@ -181,13 +181,14 @@ class Film(Record):
 class Billed(Record):
     """What was paid for this project's clips, over all runs and takes.
 
-    ``maybe_seconds`` and ``maybe_usd``: what the service may have billed on top.
+    ``maybe_seconds`` and ``maybe_usd``: what the service may have billed on top. A sum of which
+    a price is unknown is ``None``, never a sum of the rest.
     """
 
     seconds: int = 0
-    usd: float = 0.0
+    usd: float | None = 0.0
     maybe_seconds: int = 0
-    maybe_usd: float = 0.0
+    maybe_usd: float | None = 0.0
 
 
 class Rendered(Record):

@@ -117,9 +117,11 @@ class Errand(Dispatch):
         seconds, usd = self.job.tariff.bill(
             reported if reported and self.job.tariff.reported else planned
         )
-        self._ledger.finish(attempt, self.job.clip.name, seconds, usd or attempt.planned_usd)
+        usd = attempt.planned_usd if usd is None else usd
+        self._ledger.finish(attempt, self.job.clip.name, seconds, usd)
         self.arrived = True
-        self._voice.tell(f"clip arrived, {seconds} s billed, ${float(usd or 0):.2f}")
+        price = "price unknown" if usd is None else f"${float(usd):.2f}"
+        self._voice.tell(f"clip arrived, {seconds} s billed, {price}")
         return self._end()
 
     def _record_failure(

@@ -81,7 +81,7 @@ class PaidJob:
             arguments=arguments,
             clock_offset=engine.clock_offset,
             seconds=self.seconds,
-            usd=self.usd or Fraction(0),
+            usd=self.usd,
         )
 
 
@@ -110,7 +110,7 @@ class ChunkReceipt:
     """What came of one chunk.
 
     ``charge``: ``billed``, ``maybe`` (the service may bill it), ``none``, or empty while it
-    is not known. ``clip`` is set when there is one.
+    is not known. ``usd`` is ``None`` where the price is unknown. ``clip`` is set when there is one.
     """
 
     index: int
@@ -121,7 +121,7 @@ class ChunkReceipt:
     clip: Path | None = None
     charge: str = ""
     seconds: int = 0
-    usd: Fraction = Fraction(0)
+    usd: Fraction | None = Fraction(0)
     findings: tuple[Finding, ...] = ()
     error: LipsyncError | None = None
 
@@ -132,7 +132,7 @@ class ChunkReceipt:
             "request_id": self.request_id,
             "charge": self.charge,
             "seconds": self.seconds,
-            "usd": float(self.usd),
+            "usd": spoken(self.usd),
         }
 
     def to_dict(self) -> dict[str, Any]:
@@ -152,14 +152,15 @@ class Receipt:
     """What came of a run, and what the whole project has cost so far.
 
     ``seconds`` and ``usd`` are billed over all runs and takes; ``maybe_seconds`` and
-    ``maybe_usd`` may be billed on top. ``stopped``: why nothing more was sent.
+    ``maybe_usd`` may be billed on top; a sum with an unknown price in it is ``None``.
+    ``stopped``: why nothing more was sent.
     """
 
     chunks: tuple[ChunkReceipt, ...]
     seconds: int = 0
-    usd: Fraction = Fraction(0)
+    usd: Fraction | None = Fraction(0)
     maybe_seconds: int = 0
-    maybe_usd: Fraction = Fraction(0)
+    maybe_usd: Fraction | None = Fraction(0)
     stopped: LipsyncError | None = None
     sent: int = field(default=0, compare=False)
 
@@ -187,10 +188,15 @@ class Receipt:
         """Seconds and USD, known and possible, as JSON."""
         return {
             "seconds": self.seconds,
-            "usd": float(self.usd),
+            "usd": spoken(self.usd),
             "maybe_seconds": self.maybe_seconds,
-            "maybe_usd": float(self.maybe_usd),
+            "maybe_usd": spoken(self.maybe_usd),
         }
+
+
+def spoken(usd: Fraction | None) -> float | None:
+    """An amount as JSON holds it; unknown stays unknown."""
+    return None if usd is None else float(usd)
 
 
 GRAVITY = {7: 1, 4: 2, 6: 3, 5: 4, 8: 5}

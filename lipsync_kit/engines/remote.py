@@ -17,10 +17,11 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from lipsync_kit.catalog import total
 from lipsync_kit.engines.base import RemoteEngine
 from lipsync_kit.engines.dispatch import Step
 from lipsync_kit.engines.errand import Errand
-from lipsync_kit.engines.order import ChunkReceipt, PaidJob, Receipt, RemoteOptions
+from lipsync_kit.engines.order import ChunkReceipt, PaidJob, Receipt, RemoteOptions, spoken
 from lipsync_kit.engines.uploads import Uploads
 from lipsync_kit.errors import AccountError, BudgetError, LipsyncError, SetupError, UnsettledError
 from lipsync_kit.ledger import Ledger
@@ -54,10 +55,8 @@ class Outlook:
 def outlook(ledger: Ledger, work: Sequence[PaidJob]) -> Outlook:
     """What of ``work`` is neither done nor at the service, and what sending it would cost."""
     unsent = [job for job in work if not _accounted(ledger, job)]
-    prices = [job.usd for job in unsent]
-    known = [price for price in prices if price is not None]
-    total = sum(known, Fraction(0)) if len(known) == len(prices) else None
-    return Outlook(len(unsent), sum(job.seconds for job in unsent), total)
+    usd = total(job.usd for job in unsent)
+    return Outlook(len(unsent), sum(job.seconds for job in unsent), usd)
 
 
 def _accounted(ledger: Ledger, job: PaidJob) -> bool:
@@ -351,7 +350,7 @@ class _Errands:
 def _cost(errand: Errand) -> Fraction:
     """What an errand that ended costs, as far as it is known: its estimate until then."""
     receipt = errand.receipt()
-    return receipt.usd if receipt.charge else errand.job.usd or Fraction(0)
+    return (receipt.usd if receipt.charge else errand.job.usd) or Fraction(0)
 
 
 def job_rows(ledger: Ledger, work: Sequence[PaidJob]) -> list[dict[str, Any]]:
@@ -369,7 +368,7 @@ def job_rows(ledger: Ledger, work: Sequence[PaidJob]) -> list[dict[str, Any]]:
                 "state": "planned" if attempt is None else attempt.state,
                 "request_id": attempt.ref.request_id if attempt and attempt.ref else None,
                 "model": job.model if attempt is None else attempt.model,
-                "usd": None if usd is None else float(usd),
+                "usd": spoken(usd),
                 "charge": "estimate" if attempt is None or not known else attempt.charge,
                 "error": None if attempt is None else attempt.error,
             }
@@ -390,9 +389,9 @@ def total_receipt(
     return Receipt(
         chunks=rows,
         seconds=sum(one.billed_seconds for one in billed),
-        usd=sum((one.billed_usd for one in billed), Fraction(0)),
+        usd=total(one.billed_usd for one in billed),
         maybe_seconds=sum(one.billed_seconds for one in maybe),
-        maybe_usd=sum((one.billed_usd for one in maybe), Fraction(0)),
+        maybe_usd=total(one.billed_usd for one in maybe),
         stopped=stopped,
         sent=sent,
     )

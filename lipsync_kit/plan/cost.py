@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from lipsync_kit.catalog import Billing, Model
+from lipsync_kit.catalog import Billing, Model, total
 from lipsync_kit.plan.grid import Samples
 from lipsync_kit.schema import Chunk, Estimate
 from lipsync_kit.timing import SAMPLE_RATE
@@ -28,10 +28,10 @@ def estimate(chunks: Sequence[Chunk], model: Model, resolution: str) -> Estimate
 
 def estimate_pieces(seconds: Sequence[int], seams: int, model: Model, resolution: str) -> Estimate:
     """What pieces of so many billed ``seconds`` are expected to cost."""
-    tier = model.tier(resolution)
+    usd = total(map(model.tier(resolution).usd, seconds))
     return Estimate(
         billed_seconds=sum(seconds),
-        usd=round(float(sum(tier.usd(each) or 0 for each in seconds)), 4),
+        usd=None if usd is None else round(float(usd), 4),
         model=model.id,
         chunks=len(seconds),
         seams=seams,

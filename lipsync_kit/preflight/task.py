@@ -73,7 +73,9 @@ class Preparation:
             layout=self.layout,
             fps=chosen.fps,
             model=self.model,
-            options=DrivingOptions(chosen.trim, chosen.sound, chosen.max_chunk, chosen.resolution),
+            options=DrivingOptions(
+                chosen.trim, chosen.sound, chosen.max_chunk, chosen.resolution_of(self.model)
+            ),
             progress=self.progress,
         )
         return Prepared(
@@ -141,7 +143,7 @@ class Preparation:
             fps=fps,
             model=self.model,
             options=SoundOptions(
-                resolution=chosen.resolution,
+                resolution=chosen.resolution_of(self.model),
                 lufs=chosen.lufs,
                 max_chunk=chosen.max_chunk,
                 denoise=chosen.denoise,

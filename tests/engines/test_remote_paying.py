@@ -155,6 +155,18 @@ class TestMoney:
         assert error.code == "price_unknown"
         assert fal.seen == []
 
+    def test_an_unknown_price_is_never_a_zero(self, fal: FalServer, tmp_path: Path) -> None:
+        shop = Shop(tmp_path / "p", fal, model="bytedance/omnihuman/v2")
+        receipt = shop.run()  # without a cap: the user said yes
+        assert receipt.error is None
+        assert receipt.seconds == 3
+        assert receipt.to_dict()["usd"] is None
+        assert receipt.to_dict()["maybe_usd"] == 0
+        assert [row.bill["usd"] for row in receipt.chunks] == [None] * 3
+        assert [row["usd"] for row in shop.rows()] == [None] * 3
+        assert shop.notes.told("price unknown") == 3
+        assert shop.notes.told("$0.00") == 0
+
     def test_the_outlook_is_what_is_left(self, shop: Shop) -> None:
         with Ledger(shop.layout.ledger) as ledger:
             planned = outlook(ledger, shop.work(ledger))
