@@ -8,7 +8,7 @@ from __future__ import annotations
 import signal
 import sys
 
-from lipsync_kit.errors import Interrupted, LipsyncError, UsageError
+from lipsync_kit.errors import Interrupted, LipsyncError, SetupError, UsageError
 from lipsync_kit.options import build
 
 TYPE_CHECKING = False
@@ -34,7 +34,7 @@ def run(argv: Sequence[str]) -> int:
     except SystemExit as leaving:  # argparse's --help
         return int(leaving.code or 0)
     except Exception as error:
-        return _failed(_bug(error))
+        return _failed(_full_disk(error) or _bug(error))
     if document is not None:
         from lipsync_kit import console
 
@@ -55,6 +55,18 @@ def _failed(error: LipsyncError) -> int:
 
     console.report_error(error)
     return error.exit_status
+
+
+def _full_disk(error: Exception) -> LipsyncError | None:
+    """A disk that ran full or can't be written, wherever that was noticed."""
+    import errno
+
+    disk = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
+    if not isinstance(error, OSError) or error.errno not in disk:
+        return None
+    where = f"{error.filename}: " if error.filename else ""
+    hint = "Free some space and run the command again: what was made is kept."
+    return SetupError(f"{where}{error.strerror}.", code="disk_full", hint=hint)
 
 
 def _bug(error: Exception) -> LipsyncError:

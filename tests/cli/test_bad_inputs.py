@@ -1,9 +1,11 @@
 """Bad input: the file, the fact and the way out are named, and nothing is left behind."""
 
 import os
+import resource
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -118,6 +120,29 @@ def test_a_file_that_may_not_be_read(tmp_path: Path, portrait: Path) -> None:
     soundfile.write(bad, np.zeros(RATE), RATE)
     bad.chmod(0)
     refused(tmp_path / "film", portrait, bad, bad)
+
+
+@pytest.mark.parametrize("most", [4 << 10, 400 << 10, 1 << 20, 3 << 19])
+def test_a_disk_that_runs_full_is_no_bug_and_the_next_run_goes_on(
+    tmp_path: Path, portrait: Path, short_speech: Path, most: int
+) -> None:
+    prep = ["prep", tmp_path / "film", "--image", portrait, "--audio", short_speech]
+    with file_sizes_limited(most):
+        failed = lipsync(*prep)
+    error = document(failed, status=4)["error"]
+    assert error["code"] in {"disk_full", "not_writable"}
+    document(lipsync(*prep))
+
+
+@contextmanager
+def file_sizes_limited(most: int) -> Iterator[None]:
+    """Processes that are started here may write files of ``most`` bytes, and no larger."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_a_project_that_is_a_file(tmp_path: Path, portrait: Path, narration: Path) -> None:
