@@ -6,15 +6,16 @@ What a model takes, how long, how large, at what price, and what of that is unve
 from __future__ import annotations
 
 import math
+import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
 from importlib import resources
-from typing import Any
+from typing import Annotated, Any, Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from lipsync_kit.errors import InputError, UsageError
 from lipsync_kit.schema import Record, Task
@@ -25,6 +26,14 @@ DEFAULT_MODEL: dict[str, str] = {
     "motion": "fal-ai/bytedance/dreamactor/v2",
     "dub": "fal-ai/pixverse/lipsync",
 }
+
+
+ROLES: dict[Task, tuple[str, str]] = {
+    "talk": ("image", "audio"),
+    "motion": ("image", "video"),
+    "dub": ("video", "audio"),
+}
+"""The inputs that each task sends."""
 
 
 class ImageLimits(Record):
@@ -55,10 +64,10 @@ class Tier(Record):
     Without ``usd_per_second`` the price is unknown.
     """
 
-    max_seconds: Fraction | None = None
-    usd_per_second: Fraction | None = None
-    usd_base: Fraction = Fraction(0)
-    base_seconds: int = 0
+    max_seconds: Annotated[Fraction, Field(gt=0)] | None = None
+    usd_per_second: Annotated[Fraction, Field(ge=0)] | None = None
+    usd_base: Fraction = Field(default=Fraction(0), ge=0)
+    base_seconds: int = Field(default=0, ge=0)
 
     def usd(self, seconds: int) -> Fraction | None:
         """The price of one request of so many billed seconds; ``None`` when unknown."""
@@ -70,8 +79,8 @@ class Tier(Record):
 class Billing(Record):
     """How seconds are rounded up: to a whole ``unit``, at least ``minimum`` seconds."""
 
-    unit: int = 1
-    minimum: int = 0
+    unit: int = Field(default=1, ge=1)
+    minimum: int = Field(default=0, ge=0)
 
     def seconds(self, samples: int) -> int:
         """Billed seconds of ``samples`` that are sent."""
@@ -86,10 +95,10 @@ class FrameCount(Record):
     """
 
     field: str
-    fps: Fraction
-    minimum: int
-    maximum: int
-    step: int = 1
+    fps: Fraction = Field(gt=0)
+    minimum: int = Field(ge=1)
+    maximum: int = Field(ge=1)
+    step: int = Field(default=1, ge=1)
 
     def frames(self, samples: int) -> int:
         """The count that covers ``samples``, within the range and on the step."""
@@ -141,6 +150,16 @@ class Model(Record):
     reports_seconds: bool = False
     unverified: tuple[str, ...] = ()
 
+    @model_validator(mode="after")
+    def _makes_sense(self) -> Self:
+        lacking = [role for role in ROLES[self.task] if role not in self.fields]
+        if lacking:
+            raise ValueError(f"fields names no {lacking[0]}")
+        odd = [name for name in self.resolutions if not re.fullmatch(r"any|[1-9]\d*p", name)]
+        if odd or not self.resolutions:
+            raise ValueError(f"resolutions: {odd or 'none'}; write any, or such as 720p")
+        return self
+
     def tier(self, resolution: str) -> Tier:
         """Limit and price at ``resolution``, or the model's only tier."""
         if resolution in self.resolutions:
@@ -173,10 +192,11 @@ def _models(rows: Mapping[str, Any], where: str) -> dict[str, Model]:
         try:
             models[model_id] = Model.model_validate({"id": model_id, **row})
         except (TypeError, ValidationError) as error:
-            detail = str(error)
+            detail = "is not a table"
             if isinstance(error, ValidationError):
                 first = error.errors()[0]
-                detail = f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
+                place = ".".join(str(part) for part in first["loc"])
+                detail = f"{place}: {first['msg']}" if place else first["msg"]
             raise InputError(
                 f"{where}: [models.{model_id!r}] {detail}.",
                 code="catalog",
@@ -205,7 +225,10 @@ def load_catalog(over: Mapping[str, Any], where: str) -> dict[str, Model]:
     text = resources.files("lipsync_kit").joinpath("catalog.toml").read_text(encoding="utf-8")
     rows = tomllib.loads(text)["models"]
     shipped = _models(rows, "catalog.toml")
-    changed = {name: _overlaid(rows.get(name, {}), row) for name, row in over.items()}
+    changed = {
+        name: _overlaid(rows.get(name, {}), row) if isinstance(row, Mapping) else row
+        for name, row in over.items()
+    }
     return {**shipped, **_models(changed, where)}
 
 

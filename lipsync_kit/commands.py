@@ -6,13 +6,13 @@ import re
 from argparse import Namespace
 from collections.abc import Callable
 from dataclasses import fields, replace
-from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lipsync_kit import console
 from lipsync_kit.catalog import Model
-from lipsync_kit.errors import InputError, UsageError
+from lipsync_kit.defaults import prep_table
+from lipsync_kit.errors import UsageError
 from lipsync_kit.preparing import Inputs, PrepOptions
 from lipsync_kit.preparing import prep as prepare
 from lipsync_kit.schema import Project, Rendered
@@ -71,22 +71,12 @@ def _prep_one(root: Path, inputs: Inputs, chosen: PrepOptions) -> dict[str, Any]
 
 def _prep_options(options: Namespace, settings: Settings) -> PrepOptions:
     """Flag, then the settings file's ``[prep]`` table, then the default."""
-    table = dict(settings.tables["prep"])
     known = {field.name for field in fields(PrepOptions)}
-    unknown = sorted(set(table) - known)
-    if unknown:
-        raise InputError(
-            f"{settings.file}: [prep] has no setting {unknown[0]!r}.",
-            code="settings",
-            hint=f"Known: {', '.join(sorted(known))}.",
-        )
     flags = {name: getattr(options, name, None) for name in known}
-    chosen = {**table, **{name: value for name, value in flags.items() if value is not None}}
+    given = {name: value for name, value in flags.items() if value is not None}
+    chosen = {**prep_table(settings), **given}
     if "fps" in chosen:
-        chosen["fps"] = parse_rate(str(chosen["fps"]))
-    for name in ("max_chunk", "skip_silence"):
-        if name in chosen:
-            chosen[name] = Fraction(str(chosen[name]))
+        chosen["fps"] = parse_rate(chosen["fps"])
     return PrepOptions(**chosen)
 
 

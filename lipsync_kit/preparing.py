@@ -8,7 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from lipsync_kit.catalog import DEFAULT_MODEL, Model, find_model
+from lipsync_kit.catalog import DEFAULT_MODEL, ROLES, Model, find_model
 from lipsync_kit.errors import InputError, SetupError, UsageError
 from lipsync_kit.media.probe import check_file
 from lipsync_kit.progress import Progress, Silent
@@ -20,11 +20,7 @@ from lipsync_kit.timing import SAMPLE_RATE, clock
 if TYPE_CHECKING:
     from lipsync_kit.preflight.task import Prepared
 
-TASKS: dict[frozenset[str], Task] = {
-    frozenset({"image", "audio"}): "talk",
-    frozenset({"image", "video"}): "motion",
-    frozenset({"video", "audio"}): "dub",
-}
+TASKS: dict[frozenset[str], Task] = {frozenset(roles): task for task, roles in ROLES.items()}
 DEFAULT_RESOLUTION = "1080p"
 LOCK_WAIT = 600.0
 LONG_NARRATION = 10 * 60 * SAMPLE_RATE

@@ -157,7 +157,18 @@ def read_settings_file(path: Path) -> dict[str, Any]:
             if name.lower() in {"fal_key", "key"}:
                 hint = f"The key belongs in the environment or .env, as {KEY_VARIABLE}."
             raise InputError(f"{path}: there is no setting {name!r}.", code="settings", hint=hint)
+        _check_kind(path, name, document[name])
     return document
+
+
+def _check_kind(path: Path, name: str, value: Any) -> None:
+    """A section is a table; every other setting a text or a number."""
+    table = isinstance(value, dict)
+    plain = isinstance(value, str | int | float) and not isinstance(value, bool)
+    if table if name in SECTIONS else plain:
+        return
+    wanted = f"a table, [{name}]" if name in SECTIONS else "a text or a number"
+    raise InputError(f"{path}: {name} is not {wanted}.", code="settings")
 
 
 def load_settings(flags: Mapping[str, Any] | None = None, folder: Path | None = None) -> Settings:

@@ -10,6 +10,7 @@ import pytest
 
 from lipsync_kit.catalog import (
     DEFAULT_MODEL,
+    ROLES,
     Model,
     catalog,
     compare,
@@ -20,7 +21,6 @@ from lipsync_kit.errors import InputError, UsageError
 from lipsync_kit.timing import SAMPLE_RATE
 
 OMNIHUMAN = "fal-ai/bytedance/omnihuman/v1.5"
-ROLES = {"talk": {"image", "audio"}, "motion": {"image", "video"}, "dub": {"video", "audio"}}
 
 
 @pytest.fixture(params=sorted(load_catalog({}, "")))
@@ -29,7 +29,7 @@ def model(request: pytest.FixtureRequest) -> Model:
 
 
 def test_a_model_takes_what_its_task_gives(model: Model) -> None:
-    assert set(model.fields) >= ROLES[model.task]
+    assert set(model.fields) >= set(ROLES[model.task])
     assert len(set(model.fields.values())) == len(model.fields)
     assert not set(model.fixed) & set(model.fields.values())
 
@@ -133,9 +133,16 @@ class TestUserSettings:
             ({"resolutions": {"1080p": {"usd_per_second": "cheap"}}}, "usd_per_second"),
             ({"fee": 3}, "fee"),
             ({"task": "sing"}, "task"),
+            ({"task": "dub"}, "fields names no video"),
+            (3, "not a table"),
+            ({"billing": 4}, "billing"),
+            ({"billing": {"unit": 0}}, "billing.unit"),
+            ({"resolutions": {"4k": {}}}, "4k"),
+            ({"resolutions": {"1080p": {"usd_per_second": -1}}}, "usd_per_second"),
+            ({"resolutions": {"1080p": {"max_seconds": 0}}}, "max_seconds"),
         ],
     )
-    def test_a_row_that_makes_no_sense(self, row: dict[str, Any], words: str) -> None:
+    def test_a_row_that_makes_no_sense(self, row: Any, words: str) -> None:
         with pytest.raises(InputError, match=words) as caught:
             load_catalog({OMNIHUMAN: row}, "settings.toml")
         assert "settings.toml" in caught.value.message

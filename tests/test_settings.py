@@ -1,9 +1,11 @@
 """Settings: their order, their sources, and the key that is never shown."""
 
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
 
+from lipsync_kit.defaults import prep_table
 from lipsync_kit.errors import InputError
 from lipsync_kit.settings import Settings, load_settings, parse_env, settings_path
 
@@ -66,11 +68,65 @@ def test_a_key_in_the_settings_file_is_refused(tmp_path: Path) -> None:
     assert "very:secret" not in str(caught.value.to_dict())
 
 
-@pytest.mark.parametrize("text", ["engine = [", 'engine = "other"', 'max_cost = "much"', "x = 1"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "engine = [",
+        'engine = "other"',
+        'max_cost = "much"',
+        "max_cost = true",
+        "cache_dir = [1]",
+        "prep = 3",
+        "models = 3",
+        "x = 1",
+    ],
+)
 def test_settings_that_are_not_valid_are_refused(tmp_path: Path, text: str) -> None:
     write_settings(text)
     with pytest.raises(InputError):
         load(tmp_path)
+
+
+class TestPrepTable:
+    def test_values_come_as_their_flags_give_them(self, tmp_path: Path) -> None:
+        write_settings(
+            "[prep]\nresolution = '720p'\nlufs = -18\nmax_chunk = 12.5\nturbo = true\n"
+            "trim = false\nfps = 30\nbackground = '00FF00'\n"
+        )
+        assert prep_table(load(tmp_path)) == {
+            "resolution": "720p",
+            "lufs": -18.0,
+            "max_chunk": Fraction("12.5"),
+            "turbo": True,
+            "trim": False,
+            "fps": "30",
+            "background": "#00ff00",
+        }
+
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [
+            ("resolution", "'480p'"),
+            ("lufs", "'loud'"),
+            ("lufs", "-99"),
+            ("max_chunk", "'x'"),
+            ("max_chunk", "-3"),
+            ("max_chunk", "true"),
+            ("turbo", "'yes'"),
+            ("trim", "3"),
+            ("fps", "26"),
+            ("denoise", "'maybe'"),
+            ("fit", "'x'"),
+            ("background", "'red'"),
+            ("prompt", "['a']"),
+            ("volume", "3"),
+        ],
+    )
+    def test_what_a_flag_refuses_is_refused(self, tmp_path: Path, name: str, value: str) -> None:
+        path = write_settings(f"[prep]\n{name} = {value}\n")
+        with pytest.raises(InputError, match=name) as caught:
+            prep_table(load(tmp_path))
+        assert str(path) in caught.value.message
 
 
 @pytest.mark.parametrize("amount", ["-1", "nan", "inf", "ten"])
