@@ -19,14 +19,18 @@ if TYPE_CHECKING:  # not from typing: importing it would double the time of --he
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run one command and leave with its exit status."""
-    sys.exit(run(sys.argv[1:] if argv is None else argv))
+    sys.exit(run(sys.argv[1:] if argv is None else argv, own_process=True))
 
 
-def run(argv: Sequence[str]) -> int:
-    """Run one command; its JSON document goes to stdout. Returns the exit status."""
+def run(argv: Sequence[str], *, own_process: bool = False) -> int:
+    """Run one command; its JSON document goes to stdout. Returns the exit status.
+
+    ``own_process``: nothing else reads this process's environment, so the key leaves it
+    before any child could inherit it.
+    """
     _listen()
     try:
-        document = _dispatch(argv)
+        document = _dispatch(argv, own_process=own_process)
     except LipsyncError as error:
         return _failed(error)
     except KeyboardInterrupt:
@@ -89,7 +93,7 @@ def _bug(error: Exception) -> LipsyncError:
     return LipsyncError(message, code="bug", hint=hint)
 
 
-def _dispatch(argv: Sequence[str]) -> dict[str, Any] | None:
+def _dispatch(argv: Sequence[str], *, own_process: bool) -> dict[str, Any] | None:
     parser = build(argv[0] if argv else None)
     options = parser.parse_args(argv)
     if options.version:
@@ -100,7 +104,9 @@ def _dispatch(argv: Sequence[str]) -> dict[str, Any] | None:
     if options.command is None:
         raise UsageError("No command was given.", hint="See lipsync-kit --help.")
     from lipsync_kit.commands import COMMANDS
-    from lipsync_kit.settings import load_settings
+    from lipsync_kit.settings import keep_secrets, load_settings
 
+    if own_process:
+        keep_secrets()
     flags = {name: getattr(options, name, None) for name in ("engine", "max_cost")}
     return COMMANDS[options.command](options, load_settings(flags))

@@ -14,7 +14,7 @@ from typing import Any
 from lipsync_kit import __version__
 from lipsync_kit.errors import LipsyncError, SetupError
 from lipsync_kit.executor import cores
-from lipsync_kit.settings import KEY_VARIABLE, Settings
+from lipsync_kit.settings import KEY_VARIABLE, Settings, environment_of_children
 
 ENCODERS = ("libx264", "aac", "prores_ks")
 """Encoders that the product uses; every full ffmpeg build has them."""
@@ -75,7 +75,10 @@ def _ffmpeg(missing: list[dict[str, str]]) -> dict[str, Any]:
         missing.append({"what": "ffmpeg", "how": error.hint or error.message})
         return {"error": error.message}
     command = [str(path), "-hide_banner", "-encoders"]
-    listed = subprocess.run(command, capture_output=True, text=True, check=False).stdout.split()
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, env=environment_of_children()
+    )
+    listed = done.stdout.split()
     lacking = [name for name in ENCODERS if name not in listed]
     if lacking:
         missing.append(

@@ -16,6 +16,7 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
 
 from lipsync_kit.errors import SetupError
+from lipsync_kit.settings import keep_secrets
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -65,6 +66,7 @@ def each(
 
 def _worker() -> None:
     """Ctrl-C is the coordinator's affair; SIGTERM unwinds, so temporary files are removed."""
+    keep_secrets()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _leave)
     threading.Thread(target=_follow_parent, daemon=True).start()

@@ -43,6 +43,10 @@ DEFAULTS: dict[str, str | None] = {
 ENGINES = ("preview", "fal")
 SECTIONS = ("prep", "models")
 KEY_VARIABLE = "FAL_KEY"
+SECRETS = (KEY_VARIABLE, "FAL_KEY_ID", "FAL_KEY_SECRET")
+"""Variables that no child process is given."""
+
+_kept: dict[str, str] = {}
 
 
 @dataclass(frozen=True)
@@ -199,9 +203,22 @@ def load_settings(flags: Mapping[str, Any] | None = None, folder: Path | None = 
     return Settings(values, tables, path, _find_key(dotenv))
 
 
+def keep_secrets() -> None:
+    """Take the key out of what child processes inherit; :func:`load_settings` still finds it."""
+    for name in SECRETS:
+        if name in os.environ:
+            _kept[name] = os.environ.pop(name)
+
+
+def environment_of_children() -> dict[str, str]:
+    """The environment for programs that have no business with fal."""
+    return {name: value for name, value in os.environ.items() if name not in SECRETS}
+
+
 def _find_key(dotenv: Mapping[str, str]) -> Setting:
-    if os.environ.get(KEY_VARIABLE):
-        return Setting(os.environ[KEY_VARIABLE].strip(), "environment")
+    given = os.environ.get(KEY_VARIABLE) or _kept.get(KEY_VARIABLE)
+    if given:
+        return Setting(given.strip(), "environment")
     if dotenv.get(KEY_VARIABLE):
         return Setting(dotenv[KEY_VARIABLE].strip(), ".env")
     return Setting(None, "missing")

@@ -20,6 +20,7 @@ from typing import IO, Any
 
 from lipsync_kit.errors import InputError, SetupError
 from lipsync_kit.media.formats import DEMUXERS
+from lipsync_kit.settings import environment_of_children
 
 PROTOCOLS = "file,pipe,fd"
 
@@ -67,7 +68,12 @@ def ffmpeg_version() -> str:
     program, _ = find_ffmpeg()
     try:
         done = subprocess.run(
-            [str(program), "-version"], capture_output=True, text=True, check=True, timeout=30
+            [str(program), "-version"],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=30,
+            env=environment_of_children(),
         )
     except (OSError, subprocess.SubprocessError) as error:
         raise SetupError(
@@ -83,7 +89,14 @@ def has_filter(name: str) -> bool:
     """Whether our ffmpeg was built with the filter ``name``."""
     program, _ = find_ffmpeg()
     command = [str(program), "-hide_banner", "-h", f"filter={name}"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+        env=environment_of_children(),
+    )
     return f"Filter {name}" in done.stdout
 
 
@@ -166,7 +179,9 @@ def _process(command: list[str], what: str, **pipes: Any) -> Iterator[subprocess
     pipes.setdefault("stdin", subprocess.DEVNULL)
     pipes.setdefault("stdout", subprocess.DEVNULL)
     try:
-        process = subprocess.Popen(command, stderr=subprocess.PIPE, **pipes)
+        process = subprocess.Popen(
+            command, stderr=subprocess.PIPE, env=environment_of_children(), **pipes
+        )
     except OSError as error:
         raise SetupError(f"{command[0]}: does not start: {error}.", code="ffmpeg_broken") from error
     assert process.stderr is not None

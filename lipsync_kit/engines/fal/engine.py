@@ -186,7 +186,7 @@ class FalEngine:
         failed = bool(told.get("error") or told.get("error_type"))
         reply = self._wire.ask("GET", ref.response_url, passing=IMPATIENT)
         if reply.ok:
-            return self._result(reply, told, ref)
+            return self._result(reply, told, ref, failed=failed)
         complaint = read_complaint(reply, told)
         # A model's own 5xx looks like a gateway's, but for its form and what the status said;
         # a job that is taken for failed is paid again, so a form alone is doubted first.
@@ -198,8 +198,10 @@ class FalEngine:
         self._check_known(reply, ref)
         return None
 
-    def _result(self, reply: Reply, told: Mapping[str, Any], ref: Ref) -> Outcome:
-        document = reply.record()
+    def _result(self, reply: Reply, told: Mapping[str, Any], ref: Ref, *, failed: bool) -> Outcome:
+        document = reply.json()
+        if not isinstance(document, dict):
+            document = {} if failed else reply.record()
         video = document.get("video")
         if isinstance(video, dict) and _is_url(video.get("url")):
             size = video.get("file_size")
@@ -208,7 +210,7 @@ class FalEngine:
                 seconds=_seconds(document.get("duration")),
                 size=size if isinstance(size, int) and size > 0 else None,
             )
-        if told.get("error") or document.get("detail") or document.get("error"):
+        if failed or document.get("detail") or document.get("error"):
             return failed_outcome(read_complaint(Reply(422, {}, reply.text), told))
         raise ResultUnavailable(
             f"request {ref.request_id} ended, but its result names no video",

@@ -141,6 +141,15 @@ def test_a_gateway_that_speaks_like_a_model_is_doubted(engine: FalEngine, fal: F
     assert found.url
 
 
+@pytest.mark.parametrize("body", ["<html>", [], {}])
+def test_a_job_that_the_status_calls_failed_is_failed(
+    engine: FalEngine, fal: FalServer, body: Any
+) -> None:
+    found = outcome(fal, engine, Failure(200, body, error="it broke"))
+    assert isinstance(found.error, RemoteFailure)
+    assert "it broke" in found.error.message
+
+
 def test_an_upload_that_fal_could_not_load_is_named(engine: FalEngine, fal: FalServer) -> None:
     found = outcome(fal, engine, Failure(422, complaint("file_download_error")))
     assert found.stale == ("audio_url",)
