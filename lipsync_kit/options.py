@@ -174,6 +174,12 @@ def _prep(parser: Parser) -> None:
         help="what is heard in the film where the sound was cleaned: that (default), or as it came",
     )
     add("--lufs", metavar="N", type=loudness, help="loudness target, -16 by default")
+    add(
+        "--level",
+        action="store_true",
+        default=None,
+        help="even out speakers or sections more than 6 LU apart",
+    )
     add("--max-chunk", metavar="SECONDS", type=seconds, help="longest piece, within the model's")
     add("--skip-silence", metavar="SECONDS", type=seconds, help="do not send longer silences")
     add(

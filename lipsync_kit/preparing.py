@@ -46,6 +46,7 @@ class PrepOptions:
     denoise: Literal["auto", "off", "on"] = "auto"
     deliver_sound: Literal["clean", "original"] = "clean"
     lufs: float = -16.0
+    level: bool = False
     max_chunk: Fraction | None = None
     skip_silence: Fraction | None = None
     prefer: Literal["cost", "seams", "quality"] = "cost"
@@ -180,6 +181,7 @@ def _remembered(options: PrepOptions) -> dict[str, Any]:
         "denoise": options.denoise,
         "deliver_sound": options.deliver_sound,
         "lufs": options.lufs,
+        "level": options.level,
         "prefer": options.prefer,
         "fit": options.fit,
         "background": options.background,

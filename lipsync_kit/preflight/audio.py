@@ -21,6 +21,7 @@ from lipsync_kit.preflight import sound_chunks
 from lipsync_kit.preflight.denoise import Mode
 from lipsync_kit.preflight.sound import PreparedSound, prepare_sound
 from lipsync_kit.preflight.sound_findings import findings
+from lipsync_kit.preflight.sound_level_findings import level_findings
 from lipsync_kit.preflight.sound_memory import Memory
 from lipsync_kit.preflight.sound_plan import Planner, PlanOptions, pauses_of
 from lipsync_kit.preflight.sound_plan_findings import edited, other_choices
@@ -39,6 +40,7 @@ class SoundOptions:
     ``lufs``/``true_peak``: loudness target and ceiling (LUFS, dBTP). ``max_chunk``: seconds,
     below the model's own limit. ``denoise``: ``auto``, ``off`` or ``on``; ``deliver_sound``:
     whether the master is the ``clean`` or the ``original`` sound where it was denoised.
+    ``level``: even out speakers or sections more than 6 LU apart.
     ``skip_silence``: seconds of silence above which it is not sent. ``require_speech``:
     refuse silence. ``prefer``: what the cuts weigh most.
     """
@@ -49,6 +51,7 @@ class SoundOptions:
     max_chunk: Fraction | None = None
     denoise: Mode = "auto"
     deliver_sound: Literal["clean", "original"] = "clean"
+    level: bool = False
     skip_silence: Fraction | None = None
     require_speech: bool = True
     prefer: Preference = "cost"
@@ -122,7 +125,10 @@ def prepare_narration(
     _assert_tiling(chunks, sound.hearing.samples)
     replace(sound.memory, tiles=tiles, choices=choices).save(remembered)
     found = [
-        *findings(sound, pauses, options.lufs),
+        *level_findings(
+            sound.hearing, sound.levelled, sound.evened, options.lufs, asked=options.level
+        ),
+        *findings(sound, pauses),
         edited(sound.memory.renewed, tiles),
         other_choices(choices, options.prefer, model, options.resolution),
     ]

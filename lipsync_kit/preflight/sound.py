@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from lipsync_kit.errors import InputError
 from lipsync_kit.media.pcm import SoundSource, open_sound
@@ -14,10 +14,13 @@ from lipsync_kit.media.wav import Scratch
 from lipsync_kit.plan.kept import Kept
 from lipsync_kit.preflight.denoise import Cleaned, Denoise, Mode
 from lipsync_kit.preflight.loudness import SILENT, integrated
+from lipsync_kit.preflight.sound_evening import Evened, even_out, unmoved
 from lipsync_kit.preflight.sound_hearing import Hearing, decode, hear
 from lipsync_kit.preflight.sound_level import Earlier, Levelled, Loudness
 from lipsync_kit.preflight.sound_memory import Memory, copied_spans
+from lipsync_kit.preflight.sound_plan import pauses_of, voice_of
 from lipsync_kit.preflight.sound_prints import Prints
+from lipsync_kit.preflight.sound_sections import find_sections
 from lipsync_kit.progress import Progress
 from lipsync_kit.project import Layout
 from lipsync_kit.recipe import stage_key
@@ -50,6 +53,11 @@ class Options(Protocol):
         ...
 
     @property
+    def level(self) -> bool:
+        """Whether speakers are evened out."""
+        ...
+
+    @property
     def require_speech(self) -> bool:
         """Whether silence is refused."""
         ...
@@ -74,6 +82,7 @@ class PreparedSound:
 
     hearing: Hearing
     cleaned: Cleaned
+    evened: Evened
     levelled: Levelled
     driving: Driving
     kept: tuple[Kept, ...]
@@ -98,6 +107,23 @@ def prepare_sound(
         return _Preparation(opened, layout, options, progress, rules, memory).run()
 
 
+@dataclass(frozen=True)
+class _Done:
+    """What was done to the sound; ``gains``: dB of the master and of what drives the engine."""
+
+    cleaned: Cleaned
+    evened: Evened
+    levelled: Levelled
+    gains: tuple[float, float]
+
+    @classmethod
+    def read(cls, note: dict[str, Any]) -> _Done:
+        """What :func:`dataclasses.asdict` and JSON made of it, read back."""
+        cleaned = Cleaned(**{**note["cleaned"], "hum": tuple(note["cleaned"]["hum"])})
+        evened, levelled = Evened.read(note["evened"]), Levelled(**note["levelled"])
+        return cls(cleaned, evened, levelled, tuple(note["gains"]))
+
+
 class _Preparation:
     def __init__(
         self,
@@ -114,7 +140,7 @@ class _Preparation:
         self._folder = layout.hidden / "sound"
         self._heard = self._folder / "hearing.npz"
         self._denoise = Denoise(options.denoise)
-        self._loudness = Loudness(options.lufs, options.true_peak)
+        self._loudness = Loudness(options.lufs, options.true_peak, options.level)
         self._digest = digest_file(opened.path)
         self._hearing_key = digest_json(["audio.hearing", _HEARING_VERSION, self._digest, _build()])
         self._work = self._chain("", options.deliver_sound)
@@ -130,22 +156,15 @@ class _Preparation:
         known = self._known_hearing()
         note = self._stamps.note(self._layout.master, self._master_key)
         if known is not None and note is not None:
-            cleaned = Cleaned(**{**note["cleaned"], "hum": tuple(note["cleaned"]["hum"])})
-            driving = self._driving(known, cleaned)
+            done = _Done.read(note)
+            driving = self._driving(known, done.cleaned)
             if driving.path == self._layout.master or self._stamps.fresh(driving.path, driving.key):
                 self._refuse_silence(known)
-                levelled, gains = Levelled(**note["levelled"]), tuple(note["gains"])
-                return self._prepared(known, cleaned, levelled, driving, gains, self._kept(known))
+                return self._prepared(known, done, driving, self._kept(known))
         return self._make(known)
 
     def _prepared(
-        self,
-        hearing: Hearing,
-        cleaned: Cleaned,
-        levelled: Levelled,
-        driving: Driving,
-        gains: tuple[float, float],
-        kept: Sequence[Kept],
+        self, hearing: Hearing, done: _Done, driving: Driving, kept: Sequence[Kept]
     ) -> PreparedSound:
         before = self._memory
         again = before is not None and before.source == self._digest
@@ -155,8 +174,8 @@ class _Preparation:
             sample_rate=hearing.sample_rate,
             channels=hearing.channels,
             samples=hearing.samples,
-            gains=gains,
-            cleaning=cleaned.kind,
+            gains=done.gains,
+            cleaning=done.cleaned.kind,
             work=self._work,
             master=self._master_key,
             driving=driving.key,
@@ -164,9 +183,12 @@ class _Preparation:
             and (before.renewed if again else not len(hearing.print_marks)),
             tiles=(),
             choices={},
+            evened=done.evened,
             prints=Prints(hearing.print_ends, hearing.print_marks),
         )
-        return PreparedSound(hearing, cleaned, levelled, driving, tuple(kept), memory)
+        return PreparedSound(
+            hearing, done.cleaned, done.evened, done.levelled, driving, tuple(kept), memory
+        )
 
     def _known_hearing(self) -> Hearing | None:
         fresh = self._stamps.fresh(self._heard, self._hearing_key)
@@ -196,33 +218,44 @@ class _Preparation:
             stack.callback(clean.close)
             driving = self._driving(hearing, cleaned)
             kept = self._kept(hearing)
+            evened = self._even_out(hearing, after, kept)
             master = (scratch, hearing)
             driven = None
             if driving.path == self._layout.master:
                 master = (clean, after)
             else:
                 alone = (clean.only(hearing.best), after.only(hearing.best))
-                earlier = self._earlier(cleaned, kept, driving.path, 1)
-                driven = self._level(*alone, driving.path, earlier)
+                earlier = self._earlier(cleaned, evened, kept, driving.path, 1)
+                driven = self._level(*alone, driving.path, earlier, evened)
                 self._stamps.mark(driving.path, key=driving.key)
-            earlier = self._earlier(cleaned, kept, self._layout.master, 0)
-            levelled = self._level(*master, self._layout.master, earlier)
-        gains = (levelled.gain, (driven or levelled).gain)
-        note = {"levelled": asdict(levelled), "cleaned": asdict(cleaned), "gains": gains}
-        self._stamps.mark(self._layout.master, key=self._master_key, note=note)
-        return self._prepared(hearing, cleaned, levelled, driving, gains, kept)
+            earlier = self._earlier(cleaned, evened, kept, self._layout.master, 0)
+            levelled = self._level(*master, self._layout.master, earlier, evened)
+        done = _Done(cleaned, evened, levelled, (levelled.gain, (driven or levelled).gain))
+        self._stamps.mark(self._layout.master, key=self._master_key, note=asdict(done))
+        return self._prepared(hearing, done, driving, kept)
+
+    def _even_out(self, hearing: Hearing, clean: Hearing, kept: Sequence[Kept]) -> Evened:
+        """The sections of the clean sound, with gains where they are asked for and needed."""
+        pauses = pauses_of(hearing)
+        sections = find_sections(clean.energies, pauses, voice_of(hearing), hearing.samples)
+        if not self._options.level:
+            return Evened(tuple(sections))
+        memory = self._memory
+        before = memory.evened if memory is not None and memory.work == self._work else None
+        return even_out(sections, pauses, before, copied_spans(kept))
 
     def _earlier(
-        self, cleaned: Cleaned, kept: Sequence[Kept], path: Path, which: int
+        self, cleaned: Cleaned, evened: Evened, kept: Sequence[Kept], path: Path, which: int
     ) -> Earlier | None:
         """The file before an edit, when its samples may be those of unchanged sound still."""
         memory = self._memory
-        if not kept or memory is None or memory.work != self._work:
+        if memory is None or memory.work != self._work:
             return None
+        same = unmoved(kept, evened.curve, memory.evened.curve)
         key = (memory.master, memory.driving)[which]
-        if memory.cleaning != cleaned.kind or not self._stamps.fresh(path, key):
+        if not same or memory.cleaning != cleaned.kind or not self._stamps.fresh(path, key):
             return None
-        return Earlier(path, memory.gains[which], copied_spans(kept))
+        return Earlier(path, memory.gains[which], copied_spans(same))
 
     def _listen(self, known: Hearing | None, scratch: Scratch) -> Hearing:
         claimed = float(self._opened.claimed) if self._opened.claimed else None
@@ -237,13 +270,18 @@ class _Preparation:
         return hearing
 
     def _level(
-        self, scratch: Scratch, hearing: Hearing, out: Path, earlier: Earlier | None
+        self,
+        scratch: Scratch,
+        hearing: Hearing,
+        out: Path,
+        earlier: Earlier | None,
+        evened: Evened,
     ) -> Levelled:
         with (
             self._progress.task("levelling", hearing.seconds, "s") as task,
             atomic(out) as temporary,
         ):
-            return self._loudness.apply(scratch, hearing, temporary, task, earlier)
+            return self._loudness.apply(scratch, hearing, temporary, task, earlier, evened.curve)
 
     def _refuse_silence(self, hearing: Hearing) -> None:
         if self._options.require_speech and integrated(hearing.energies) == SILENT:

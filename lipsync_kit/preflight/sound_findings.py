@@ -13,9 +13,8 @@ from lipsync_kit.preflight.denoise import OTHERS, Cleaned
 from lipsync_kit.preflight.loudness import integrated
 from lipsync_kit.preflight.sound import PreparedSound
 from lipsync_kit.preflight.sound_hearing import Hearing
-from lipsync_kit.preflight.sound_level import OFFSET_HEARD, Levelled
+from lipsync_kit.preflight.sound_level import OFFSET_HEARD
 from lipsync_kit.preflight.sound_noise import Noise, estimate_noise, fall_rate
-from lipsync_kit.preflight.sound_peaks import decibels
 from lipsync_kit.schema import Finding
 
 _MUSIC = 2.0  # tones at once that nothing but music has
@@ -29,9 +28,7 @@ class Heard:
 
     hearing: Hearing
     cleaned: Cleaned
-    levelled: Levelled
     pauses: Sequence[Pause]
-    target: float
     noise: Noise
 
 
@@ -224,25 +221,6 @@ def _speech(heard: Heard) -> Finding | None:
     )
 
 
-def _level(heard: Heard) -> Finding | None:
-    loudness = integrated(heard.hearing.energies)
-    if -40 <= loudness <= -10:
-        return None
-    word = "quiet" if loudness < -40 else "loud"
-    hint = (
-        "Its noise was lifted with it; record at a higher level."
-        if word == "quiet"
-        else "Check that it is not distorted."
-    )
-    return Finding(
-        code=f"very_{word}",
-        severity="info",
-        message=f"The sound is very {word}: {loudness:.1f} LUFS.",
-        hint=hint,
-        data={"lufs": round(loudness, 2)},
-    )
-
-
 def _truncated(heard: Heard) -> Finding | None:
     hearing = heard.hearing
     missing = hearing.claimed - hearing.seconds
@@ -276,49 +254,6 @@ def _gaps(heard: Heard) -> Finding | None:
     )
 
 
-def _limiting(heard: Heard) -> Finding | None:
-    seconds = heard.levelled.limited_seconds
-    missed = abs(heard.levelled.lufs - heard.target)
-    if missed > 0.1 and not math.isinf(heard.levelled.lufs):
-        return Finding(
-            code="loudness_missed",
-            severity="warning",
-            message=f"The sound reached {heard.levelled.lufs:.1f} LUFS instead of "
-            f"{heard.target:.1f}: its peaks allow no more.",
-            hint="Choose a lower --lufs.",
-            data={"lufs": round(heard.levelled.lufs, 2), "target": heard.target},
-        )
-    if seconds == 0:
-        return None
-    return Finding(
-        code="limited",
-        severity="info",
-        message=f"Peaks were limited for {seconds:.1f} s in all.",
-        data={"seconds": round(seconds, 2)},
-    )
-
-
-def _measured(heard: Heard) -> Finding:
-    before = integrated(heard.hearing.energies)
-    after = heard.levelled
-    return Finding(
-        code="levelled",
-        severity="info",
-        message=f"Loudness {before:.1f} → {after.lufs:.1f} LUFS ({after.gain:+.1f} dB), "
-        f"true peak {after.true_peak:.1f} dBTP, range {after.loudness_range:.1f} LU.",
-        data={
-            "before_lufs": round(before, 2),
-            "lufs": round(after.lufs, 2),
-            "gain_db": round(after.gain, 3),
-            "true_peak": round(after.true_peak, 2),
-            "loudness_range": round(after.loudness_range, 2),
-            "sample_peak_before": round(
-                decibels(float(max(heard.hearing.highest.max(), -heard.hearing.lowest.min()))), 2
-            ),
-        },
-    )
-
-
 def _few_pauses(heard: Heard) -> Finding | None:
     seconds = heard.hearing.seconds
     long = [pause for pause in heard.pauses if pause.seconds >= 0.2]
@@ -334,16 +269,16 @@ def _few_pauses(heard: Heard) -> Finding | None:
 
 
 _CHECKS: tuple[Callable[[Heard], Finding | None], ...] = (
-    _measured, _truncated, _gaps, _channels, _low_rate, _clipping, _offset, _antiphase,
-    _one_sided, _level, _speech, _noise, _music,
-    _reverberation, _denoised, _few_pauses, _limiting,
+    _truncated, _gaps, _channels, _low_rate, _clipping, _offset, _antiphase,
+    _one_sided, _speech, _noise, _music,
+    _reverberation, _denoised, _few_pauses,
 )  # fmt: skip
 
 
-def findings(sound: PreparedSound, pauses: Sequence[Pause], target: float) -> list[Finding]:
-    """Everything worth saying about a recording and what was done to it."""
+def findings(sound: PreparedSound, pauses: Sequence[Pause]) -> list[Finding]:
+    """Everything worth saying about a recording but for its loudness."""
     hearing = sound.hearing
     noise = estimate_noise(hearing.bands, hearing.speech)
-    heard = Heard(hearing, sound.cleaned, sound.levelled, pauses, target, noise)
+    heard = Heard(hearing, sound.cleaned, pauses, noise)
     found = [check(heard) for check in _CHECKS]
     return [finding for finding in found if finding is not None]

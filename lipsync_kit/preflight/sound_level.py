@@ -1,7 +1,8 @@
 """The master: one gain, a limiter where peaks ask for it, 48 kHz, 24 bits.
 
 The gain is found before anything is written. Only stretches whose peaks come near the ceiling
-are limited and weighed again; the rest follows from the energies that were heard.
+are limited and weighed again; the rest follows from the energies that were heard. Where
+sections are evened out, each has a gain of its own below the one.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from lipsync_kit.preflight.loudness import (
     integrated,
     loudness_range,
 )
+from lipsync_kit.preflight.sound_evening import Curve
 from lipsync_kit.preflight.sound_hearing import WINDOW, Hearing
 from lipsync_kit.preflight.sound_peaks import Limited, decibels, factor, limited, true_peak
 from lipsync_kit.progress import Task
@@ -75,11 +77,13 @@ class Earlier:
 class Loudness:
     """Level to a loudness target without changing length (ITU-R BS.1770-4, EBU R 128).
 
-    ``lufs``: integrated loudness; ``true_peak``: ceiling in dBTP.
+    ``lufs``: integrated loudness; ``true_peak``: ceiling in dBTP. ``level``: whether speakers
+    are evened out.
     """
 
     lufs: float = -16.0
     true_peak: float = -1.5
+    level: bool = False
 
     def apply(
         self,
@@ -88,26 +92,38 @@ class Loudness:
         out: Path,
         task: Task,
         earlier: Earlier | None = None,
+        curve: Curve | None = None,
     ) -> Levelled:
         """Write the levelled sound of ``scratch`` to ``out``, a 24-bit WAV.
 
-        ``earlier``: a master whose gain and samples stay where they may.
+        ``earlier``: a master whose gain and samples stay where they may. ``curve``: the gains
+        that even out speakers.
         """
-        leveller = Leveller(scratch, hearing, self.lufs, self.true_peak)
+        leveller = Leveller(scratch, hearing, self.lufs, self.true_peak, curve)
         return leveller.write(out, task, earlier)
 
 
 class Leveller:
     """Finds the gain for a target and writes the master."""
 
-    def __init__(self, scratch: Scratch, hearing: Hearing, lufs: float, ceiling: float) -> None:
-        self._scratch, self._hearing = scratch, hearing
+    def __init__(
+        self,
+        scratch: Scratch,
+        hearing: Hearing,
+        lufs: float,
+        ceiling: float,
+        curve: Curve | None = None,
+    ) -> None:
+        self._scratch, self._curve = scratch, curve
         self._target, self._ceiling = lufs, factor(ceiling)
         heard = np.abs(hearing.offset) >= OFFSET_HEARD
         self._offset = np.where(heard, hearing.offset, 0.0).astype(np.float32)[:, None]
         extremes = np.maximum(hearing.highest - self._offset, self._offset - hearing.lowest)
         self._peaks = extremes.max(axis=0)
         self._heard = self._without_offset(hearing.energies)
+        if curve is not None:
+            self._peaks = self._peaks * curve.highest(len(self._peaks), WINDOW)
+            self._heard = self._heard * curve.powers(self._heard.shape[1])
 
     def _without_offset(self, energies: Energies) -> Energies:
         """The K filter ignores a steady offset, but not its jump at the very start."""
@@ -125,6 +141,8 @@ class Leveller:
         block = self._scratch.window(start - before, start + WINDOW + CONTEXT)
         if self._offset.any():
             block = block - self._offset
+        if self._curve is not None:
+            block = block * self._curve.factors(start - before, block.shape[1])
         block = block * np.float32(gain)
         loudest = float(self._peaks[max(0, index - 1) : index + 2].max()) * gain
         if loudest < self._ceiling * 0.5:

@@ -14,6 +14,7 @@ import numpy as np
 from lipsync_kit.plan.choices import Choice, Choices
 from lipsync_kit.plan.cuts import Candidate, Tile
 from lipsync_kit.plan.kept import Kept, keep, unchanged
+from lipsync_kit.preflight.sound_evening import Evened
 from lipsync_kit.preflight.sound_hearing import Hearing
 from lipsync_kit.preflight.sound_prints import Prints
 from lipsync_kit.store import atomic
@@ -31,7 +32,8 @@ class Memory:
     ``cleaning``: whether hum was taken out and the model ran; ``work``: digest of the options
     that change samples. ``master``/``driving``: keys of the files that were made. ``renewed``:
     the recording replaced another, and no sound of it could be found again because it is lossy.
-    ``choices``: what every preference gives.
+    ``choices``: what every preference gives. ``evened``: the sections of the sound, and what
+    was done to even them out.
     """
 
     source: str
@@ -47,6 +49,7 @@ class Memory:
     renewed: bool
     tiles: tuple[Tile, ...]
     choices: Choices
+    evened: Evened
     prints: Prints
 
     def save(self, path: Path) -> None:
@@ -71,7 +74,8 @@ class Memory:
         choices = {prefer: _choice(numbers) for prefer, numbers in facts.pop("choices").items()}
         for name in ("cleaning", "gains"):
             facts[name] = tuple(facts[name])
-        return cls(**facts, tiles=tiles, choices=choices, prints=prints)
+        evened = Evened.read(facts.pop("evened"))
+        return cls(**facts, tiles=tiles, choices=choices, evened=evened, prints=prints)
 
     def kept(self, hearing: Hearing) -> list[Kept]:
         """The tiles whose sound is in ``hearing`` unchanged."""

@@ -145,6 +145,7 @@ class Preparation:
             options=SoundOptions(
                 resolution=chosen.resolution_of(self.model),
                 lufs=chosen.lufs,
+                level=chosen.level,
                 max_chunk=chosen.max_chunk,
                 denoise=chosen.denoise,
                 deliver_sound=chosen.deliver_sound,
