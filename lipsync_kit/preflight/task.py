@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,6 +47,23 @@ class Preparation:
     options: PrepOptions
     model: Model
     progress: Progress
+
+    def __post_init__(self) -> None:
+        self._sound  # noqa: B018  options that can't be are refused before any work
+
+    @cached_property
+    def _sound(self) -> SoundOptions:
+        chosen = self.options
+        return SoundOptions(
+            resolution=chosen.resolution_of(self.model),
+            lufs=chosen.lufs,
+            level=chosen.level,
+            max_chunk=chosen.max_chunk,
+            denoise=chosen.denoise,
+            deliver_sound=chosen.deliver_sound,
+            skip_silence=chosen.skip_silence,
+            prefer=chosen.prefer,
+        )
 
     def talk(self) -> Prepared:
         """Portrait and narration."""
@@ -136,22 +154,12 @@ class Preparation:
 
     def _narration(self, source: Path | None, fps: Fraction) -> Narration:
         assert source is not None
-        chosen = self.options
         return prepare_narration(
             source,
             layout=self.layout,
             fps=fps,
             model=self.model,
-            options=SoundOptions(
-                resolution=chosen.resolution_of(self.model),
-                lufs=chosen.lufs,
-                level=chosen.level,
-                max_chunk=chosen.max_chunk,
-                denoise=chosen.denoise,
-                deliver_sound=chosen.deliver_sound,
-                skip_silence=chosen.skip_silence,
-                prefer=chosen.prefer,
-            ),
+            options=self._sound,
             progress=self.progress,
         )
 
