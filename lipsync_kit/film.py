@@ -57,24 +57,25 @@ def use_clip(layout: Layout, chunk: Chunk, take: Path) -> Path:
 
 
 def tiles(project: Project, clips: dict[int, Path], *, handles: bool) -> list[Tile]:
-    """The film's tiles. ``handles``: whether clips cover what was sent, not just the tile.
+    """The film's tiles. ``handles``: whether clips cover what was sent, not just the tile."""
+    return [tile(project, chunk, clips[chunk.index], handles=handles) for chunk in project.chunks]
+
+
+def tile(project: Project, chunk: Chunk, clip: Path, *, handles: bool) -> Tile:
+    """A chunk's tile.
 
     A motion model may take the lead off its clips, or leave it: the clip's length tells.
     """
     from lipsync_kit.postprocess.tile import Tile
 
-    made = []
-    for chunk in project.chunks:
-        lead = tail = 0
-        if handles:
-            lead = _frames_between(chunk.sent_start, chunk.start, project.fps)
-            tail = _frames_between(chunk.end, chunk.sent_end, project.fps)
-            if project.task == "motion" and lead and not _led(clips[chunk.index], chunk):
-                lead = 0
-        pause = chunk.pause_ms * timing.SAMPLE_RATE // 2000
-        scene = chunk.cut == "scene"
-        made.append(Tile(clips[chunk.index], chunk.start, chunk.end, lead, tail, pause, scene))
-    return made
+    lead = tail = 0
+    if handles:
+        lead = _frames_between(chunk.sent_start, chunk.start, project.fps)
+        tail = _frames_between(chunk.end, chunk.sent_end, project.fps)
+        if project.task == "motion" and lead and not _led(clip, chunk):
+            lead = 0
+    pause = chunk.pause_ms * timing.SAMPLE_RATE // 2000
+    return Tile(clip, chunk.start, chunk.end, lead, tail, pause, scene=chunk.cut == "scene")
 
 
 def _led(clip: Path, chunk: Chunk) -> bool:

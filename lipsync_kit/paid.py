@@ -23,7 +23,6 @@ from lipsync_kit.engines.order import (
 )
 from lipsync_kit.engines.orders import paid_jobs
 from lipsync_kit.engines.remote import Outlook, collect, job_rows, outlook
-from lipsync_kit.engines.stills import still_clips
 from lipsync_kit.errors import BudgetError, UsageError
 from lipsync_kit.ledger import Ledger, State
 from lipsync_kit.progress import Progress, Silent
@@ -61,6 +60,7 @@ def paid_clips(
 
     Raises the gravest error of the run, after everything else was collected.
     """
+    from lipsync_kit.engines.stills import still_clips
     from lipsync_kit.rendering import Clips
 
     with paid_engine(settings) as engine, Ledger(layout.ledger) as ledger:
@@ -82,7 +82,8 @@ def paid_clips(
     missing = {index: row.state for index, row in rows.items() if row.clip is None}
     if not missing:
         clips = {index: clip for index, (_, clip) in takes.items()}
-        takes |= {index: (1, clip) for index, clip in still_clips(layout, project, clips).items()}
+        stills = still_clips(layout, project, clips, options.processes, progress)
+        takes |= {index: (1, clip) for index, clip in stills.items()}
     return Clips(
         takes=takes,
         findings=(*left, *(finding for row in receipt.chunks for finding in row.findings)),

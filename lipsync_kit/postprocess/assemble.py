@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from lipsync_kit.errors import InputError
 from lipsync_kit.media.x264 import Encoding, Piece, encode
 from lipsync_kit.postprocess.conform import Look, conformed, decoded, sources
-from lipsync_kit.postprocess.seams import NEIGHBOURS, Join, Still
+from lipsync_kit.postprocess.morph import Still
+from lipsync_kit.postprocess.seams import NEIGHBOURS, Join
 from lipsync_kit.postprocess.splice import Copied, Part, frames_of
 from lipsync_kit.postprocess.survey import CopyRange, Survey, copy_range
 from lipsync_kit.postprocess.tile import ClipFacts, Tile, Way

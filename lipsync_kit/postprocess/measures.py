@@ -93,7 +93,7 @@ def measure(clip: Path, sound: Path | None, *, face: bool) -> Measures:
     stillness = _Stillness()
     times: list[float] = []
     opening: list[float] = []
-    mouth = _Mouth() if face else None
+    mouth = Mouth() if face else None
     with clip_opened(clip) as (container, stream):
         rate = stream.average_rate or Fraction(25)
         every = max(1, round(rate / _LOOKS_PER_SECOND))
@@ -137,7 +137,7 @@ class _Stillness:
         self._last = now
 
 
-class _Mouth:
+class Mouth:
     """The mouth's opening of the face in the next frame, NaN without one."""
 
     def __init__(self) -> None:
@@ -146,6 +146,7 @@ class _Mouth:
         self._track = FaceTracker()
 
     def __call__(self, frame: VideoFrame) -> float:
+        """The opening in face heights."""
         scale = min(1.0, _LOOK_SIDE / max(frame.width, frame.height))
         size = [max(2, round(side * scale)) for side in (frame.width, frame.height)]
         rgb = frame.reformat(size[0], size[1], "rgb24").to_ndarray()

@@ -30,8 +30,9 @@ from lipsync_kit.postprocess.assemble import (
 )
 from lipsync_kit.postprocess.conform import Look
 from lipsync_kit.postprocess.findings import clip_findings, film_findings
+from lipsync_kit.postprocess.morph import Still
 from lipsync_kit.postprocess.mux import PictureTrack, mux
-from lipsync_kit.postprocess.seams import NEIGHBOURS, Join, Still, join
+from lipsync_kit.postprocess.seams import NEIGHBOURS, Join, join
 from lipsync_kit.postprocess.sound import encode_sound, master_samples
 from lipsync_kit.postprocess.splice import Part, copyable_sets, share, spliced, tagged
 from lipsync_kit.postprocess.survey import Survey, on_grid, survey
@@ -159,7 +160,7 @@ def _look_at(
         for tile in tiles:
             surveys.append(survey(tile.clip))
             task.advance()
-    look = Look(*_majority_size(surveys), fps)
+    look = Look(*majority_size(surveys), fps)
     obstacles = [_obstacle(clip, look, options) for clip in surveys]
     alike = copyable_sets([clip for clip, why in zip(surveys, obstacles, strict=True) if not why])
     for index, clip in enumerate(surveys):
@@ -172,7 +173,7 @@ def _look_at(
     return _Film(tiles, surveys, obstacles, cuttings, look, options)
 
 
-def _majority_size(clips: Sequence[Survey]) -> tuple[int, int]:
+def majority_size(clips: Sequence[Survey]) -> tuple[int, int]:
     """Width and height of most frames, even."""
     weight: Counter[tuple[int, int]] = Counter()
     for clip in clips:

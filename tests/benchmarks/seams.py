@@ -66,11 +66,18 @@ def measure(film: Sequence[Plane], seam: int, blended: int) -> tuple[float, floa
     return score, min(detail(film[n]) for n in range(first + 1, last)) / around
 
 
-def cut(video: Path, start: int, count: int, rate: Fraction, out: Path) -> None:
+def cut(
+    video: Path,
+    start: int,
+    count: int,
+    rate: Fraction,
+    out: Path,
+    size: tuple[int, int] | None = None,
+) -> None:
     """Frames of a video as a clip of its own, as a model would return it."""
     with av.open(str(video)) as source, av.open(str(out), "w") as clip:
         stream = source.streams.video[0]
-        width, height = stream.width // 2 * 2, stream.height // 2 * 2
+        width, height = size or (stream.width // 2 * 2, stream.height // 2 * 2)
         track = clip.add_stream("libx264", rate=rate, options={"crf": "18", "preset": "fast"})
         track.width, track.height, track.pix_fmt = width, height, "yuv420p"
         for number, frame in enumerate(source.decode(stream)):

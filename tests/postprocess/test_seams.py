@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lipsync_kit.postprocess import Stitched, StitchOptions, Tile, stitch
-from lipsync_kit.postprocess.seams import NEIGHBOURS, Still, dissolve, join
+from lipsync_kit.postprocess.morph import Still
+from lipsync_kit.postprocess.seams import NEIGHBOURS, dissolve, join
 from lipsync_kit.progress import Silent
 from tests.ground_truth.checker import shown
 from tests.ground_truth.frames import Make, Plane, encode
