@@ -32,7 +32,7 @@ Block = npt.NDArray[np.float32]
 
 Item = TypeVar("Item")
 
-BLOCK_SECONDS = 10
+BLOCK_SECONDS = 5
 _LARGEST_GAP = 600
 
 

@@ -96,15 +96,16 @@ class Denoise:
         return _Cleaning(self, hearing, folder, progress).run(scratch)
 
 
-def _spread(scratch: Scratch, channel: int) -> list[Channel]:
+def _spread(scratch: Scratch, channel: int) -> Iterator[Channel]:
     """Stretches of 4 s, spread over the sound; none of a sound that is shorter."""
     size = _HUM_SECONDS * SAMPLE_RATE
     last = scratch.samples - size
     if last < 0:
-        return []
+        return
     count = min(_HUM_WINDOWS, 2 * scratch.samples // size)
     starts = np.linspace(0, last, count).astype(int)
-    return [scratch.part(channel, int(at), int(at) + size) for at in starts]
+    for at in starts:
+        yield scratch.part(channel, int(at), int(at) + size)
 
 
 class _Cleaning:

@@ -42,7 +42,7 @@ class Hearing:
     """What was heard in a recording.
 
     ``samples`` counts 48 kHz samples. ``energies``: see :mod:`.loudness`. ``highest`` and
-    ``lowest``: the extreme samples of each channel in windows of 10 s. ``offset``: each
+    ``lowest``: the extreme samples of each channel in every :data:`WINDOW`. ``offset``: each
     channel's mean (DC). ``power``: each channel's mean square; ``cross``: the mean product of
     the two. ``clipped``: samples at full scale, at the source's rate. ``speech``, ``levels``
     and ``bands``: see :class:`.sound_voice.Heard`, of channel ``best``. ``tones``: see

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -97,19 +98,24 @@ class Hum:
     level: float = -200.0
 
 
-def find_hum(windows: list[npt.NDArray[np.float32]], sample_rate: int) -> Hum:
+def find_hum(windows: Iterable[npt.NDArray[np.float32]], sample_rate: int) -> Hum:
     """Mains hum in a sound of which ``windows`` are stretches of 4 s, spread over it.
 
     A line is hum when it is there in most of them, stands 10 dB above its surroundings, and
     is a multiple of 50 or 60 Hz. One line alone may be anything else.
     """
-    if not windows:
+    spectra: list[Power] = []
+    powers: list[float] = []
+    size = 0
+    for window in windows:
+        size = len(window)
+        kept = _bin(_HIGHEST + 20, size, sample_rate)
+        hann = np.hanning(size).astype(np.float32)
+        spectra.append(np.abs(np.fft.rfft(window * hann)[:kept]) / float(hann.sum()) * 2)
+        powers.append(float(np.mean(window.astype(np.float64) ** 2)))
+    if not spectra:
         return Hum()
-    size = len(windows[0])
-    kept = _bin(_HIGHEST + 20, size, sample_rate)
-    hann = np.hanning(size)
-    spectra = [np.abs(np.fft.rfft(window * hann)[:kept]) for window in windows]
-    amplitudes = np.median(spectra, axis=0) / hann.sum() * 2
+    amplitudes = np.median(spectra, axis=0)
     levels = 20 * np.log10(amplitudes + 1e-9)
     found: list[list[int]] = []
     for mains in (50.0, 60.0):
@@ -119,8 +125,8 @@ def find_hum(windows: list[npt.NDArray[np.float32]], sample_rate: int) -> Hum:
     lines = max(found, key=len)
     if len(lines) < 2:
         return Hum()
-    power = float(np.mean([np.mean(window.astype(np.float64) ** 2) for window in windows]))
-    level = 10 * np.log10(np.sum(amplitudes[lines] ** 2) / 2 / max(power, 1e-12) + 1e-20)
+    power = max(float(np.mean(powers)), 1e-12)
+    level = 10 * np.log10(np.sum(amplitudes[lines] ** 2) / 2 / power + 1e-20)
     return Hum(tuple(line * sample_rate / size for line in lines), float(level))
 
 
