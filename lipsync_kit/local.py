@@ -44,14 +44,16 @@ def local_clips(
 ) -> LocalClips:
     """Render what is not there yet. Interrupted, it goes on with the clips that are missing.
 
-    Raises :class:`~lipsync_kit.errors.InputError` with ``strict`` when there is no face.
+    Raises :class:`~lipsync_kit.errors.InputError` with ``strict`` when it would have to make
+    do: there is no face, for one.
     """
     from lipsync_kit.engines.preview.films import open_film
 
     film = open_film(layout, project, face, progress)
     findings = film.faults()
-    if strict and findings:
-        first = findings[0]
+    worse = [finding for finding in findings if finding.severity != "info"]
+    if strict and worse:
+        first = worse[0]
         raise InputError(
             f"--strict: {first.message}", code=first.code, hint=first.hint, **first.data
         )

@@ -72,6 +72,19 @@ def bridged(curve: F64, known: Flags, ease: int) -> F64:
     return np.where(known, curve, np.where(gap <= ease, filled, from_left + from_right))
 
 
+def lasting(curves: F64, frames: int) -> F64:
+    """Curves (n, k) without their peaks of fewer than `frames`: a morphological opening."""
+    before, after = (frames - 1) // 2, frames // 2
+    low = _rolled(curves, before, after).min(axis=-1)
+    return np.asarray(_rolled(low, after, before).max(axis=-1))
+
+
+def _rolled(curves: F64, before: int, after: int) -> F64:
+    """Each value with those around it, (n, k, before + 1 + after); the ends go on."""
+    padded = np.pad(curves, ((before, after), (0, 0)), mode="edge")
+    return np.lib.stride_tricks.sliding_window_view(padded, before + 1 + after, axis=0)
+
+
 def eased(curve: F64, starts: list[int], ease: int) -> F64:
     """The curve with its jumps at `starts` spread over `ease` frames to either side."""
     calm = curve.copy()

@@ -9,24 +9,20 @@ import numpy as np
 
 from lipsync_kit.engines.preview.drive_clip import portrait_face
 from lipsync_kit.engines.preview.drive_track import DriverTrack
-from lipsync_kit.errors import InputError
 from lipsync_kit.schema import Finding
 
 _BODY: Final = 0.25  # of the picture's height: with a smaller face, a body is seen as well
 _LOST: Final = 0.05  # share of the frames without a face that nobody minds
 
 
-def motion_findings(
-    image: Path, resolution: str, video: Path, track: DriverTrack, *, strict: bool
-) -> tuple[Finding, ...]:
+def motion_findings(image: Path, resolution: str, video: Path, track: DriverTrack) -> list[Finding]:
     """What the preview can't do with a prepared image and a driver.
 
-    Raises :class:`~lipsync_kit.errors.InputError` with ``strict`` when there is no face to
-    drive, or none that drives, and for an unreadable picture.
+    Raises :class:`~lipsync_kit.errors.InputError` for an unreadable picture.
     """
     plate, face = portrait_face(image, image.stat().st_mtime_ns, resolution)
     missing = [
-        _no_face(code, path, strict)
+        _no_face(code, path)
         for code, path, found in (
             ("no_face", image, face is not None),
             ("no_driver_face", video, track.seen > 0),
@@ -34,7 +30,7 @@ def motion_findings(
         if not found
     ]
     if missing or face is None:
-        return tuple(missing)
+        return missing
     found = [_lost(video, track)] if track.seen < 1 - _LOST else []
     shares = track.share[track.confidence > 0]
     small = [
@@ -45,23 +41,15 @@ def motion_findings(
         )
         if share < _BODY
     ]
-    return (*found, *([_body(small)] if small else []))
+    return [*found, _body(small)] if small else found
 
 
-def _no_face(code: str, path: Path, strict: bool) -> Finding:
-    what = "nothing to drive" if code == "no_face" else "nobody to follow"
-    hint = "Take one with a clearly visible face, seen from the front."
-    if strict:
-        raise InputError(
-            f"{path.name}: no face was found, so there is {what}.",
-            code=code,
-            hint=f"{hint} Or leave --strict out.",
-        )
+def _no_face(code: str, path: Path) -> Finding:
     return Finding(
         code=code,
         severity="warning",
         message=f"{path.name}: no face was found; the preview moves the camera over the picture.",
-        hint=hint,
+        hint="Take one with a clearly visible face, seen from the front.",
     )
 
 

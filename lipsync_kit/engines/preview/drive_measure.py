@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from lipsync_kit.engines.preview.drive_filter import bridged, eased, smooth, steadied
+from lipsync_kit.engines.preview.drive_filter import bridged, eased, lasting, smooth, steadied
 from lipsync_kit.engines.preview.drive_sight import KEPT, RIGID, Sight
 from lipsync_kit.engines.preview.drive_track import DriverTrack
 from lipsync_kit.engines.preview.drive_turn import (
@@ -31,6 +31,8 @@ Flags = npt.NDArray[np.bool_]
 
 _LOOKS: Final = 400  # frames, evenly spread, from which the driver's own shape is taken
 _CALM: Final = 0.3  # share of the frames, those with the least open mouth, that show it at rest
+_TOUCHING: Final = (0.25, 0.33)  # of what is between the lips, not lips: from touching to parted
+_MAY_TOUCH: Final = (0.045, 0.07)  # face heights between lips that may touch, as landmarks see them
 _CLOSED: Final = 0.028  # face heights between closed lips, as the landmarks see them, at most
 _LEAP: Final = (0.35, 0.30, 0.45)  # face heights, growth and radians from frame to frame: a cut
 _EASE: Final = 0.4  # seconds to go back to rest where the face is lost, and to come back
@@ -49,6 +51,7 @@ _BLINK: Final = 0.010
 _SHUT: Final = 0.5  # of an eye's usual opening: closed
 _OPEN: Final = 0.9  # likewise: not yet closing
 _WINK: Final = (0.45, 0.8)  # closure of one eye beyond the other's that is meant
+_WINK_LASTS: Final = 0.1  # seconds at least
 _WIDE: Final = 0.06  # growth over the usual opening that means nothing
 
 
@@ -61,7 +64,8 @@ def driver_track(sight: Sight, fps: Fraction) -> DriverTrack:
         return DriverTrack(*(zero.copy() for _ in range(18)))
     skull = _skull(sight.points[seen].astype(np.float64))
     starts = _cuts(skull, seen, rate)
-    values = _head(skull, seen, starts) | _face(skull) | _eyes(sight.eyes[seen].astype(np.float64))
+    values = _head(skull, seen, starts) | _face(skull, sight.inside[seen].astype(np.float64))
+    values |= _eyes(sight.eyes[seen].astype(np.float64), rate)
     curves = {}
     for name, known in values.items():
         curve = np.zeros(len(seen))
@@ -147,10 +151,13 @@ def _head(skull: _Skull, seen: Flags, starts: list[int]) -> dict[str, F64]:
     return values
 
 
-def _face(skull: _Skull) -> dict[str, F64]:
-    """Mouth and brows, against the driver's own face at rest."""
+def _face(skull: _Skull, inside: F64) -> dict[str, F64]:
+    """Mouth and brows, against the driver's own face at rest; `inside` as in `Sight`."""
     upper, lower, left, right = np.moveaxis(skull.at(13, 14, 61, 291), 1, 0)
     gap = lower[:, 1] - upper[:, 1]
+    # Pursed and pressed lips look parted to landmarks, but nothing shows between them.
+    apart = np.maximum(smoothstep(*_TOUCHING, inside), smoothstep(*_MAY_TOUCH, gap))
+    gap = gap * apart
     resting = gap <= np.quantile(gap, _CALM)
     width = np.linalg.norm(right - left, axis=1)
     corners = upper[:, 1] - (left[:, 1] + right[:, 1]) / 2
@@ -168,13 +175,13 @@ def _face(skull: _Skull) -> dict[str, F64]:
     }
 
 
-def _eyes(eyes: F64) -> dict[str, F64]:
+def _eyes(eyes: F64, rate: float) -> dict[str, F64]:
     """Lids and gaze; `eyes` as in `Sight`."""
     usual = np.quantile(eyes[..., 0], 0.6, axis=0)
     share = eyes[..., 0] / np.maximum(usual, 1e-3)
     closed = np.clip((_OPEN - share) / (_OPEN - _SHUT), 0, 1)
     wider = np.clip(share - 1 - _WIDE, 0, None)
-    blink = _paired(closed * closed * (3 - 2 * closed)) - wider.mean(axis=1, keepdims=True)
+    blink = _paired(closed * closed * (3 - 2 * closed), rate) - wider.mean(axis=1, keepdims=True)
     # A lid over the iris hides where it looks; the other eye, or the time around, knows.
     trust = np.clip(1 - 2 * closed, 0, 1) + 1e-6
     awake = trust.min(axis=1) > 0.9
@@ -192,13 +199,13 @@ def _eyes(eyes: F64) -> dict[str, F64]:
     }
 
 
-def _paired(closed: F64) -> F64:
+def _paired(closed: F64, rate: float) -> F64:
     """Closures (n, 2) of eyes that close together, unless one of them plainly winks.
 
-    An eye that looks far aside is seen less open than it is.
+    An eye that looks far aside is seen less open than it is, above all after a blink.
     """
     both = closed.min(axis=1, keepdims=True)
-    alone = closed - both
+    alone = lasting(closed - both, math.ceil(_WINK_LASTS * rate))
     return np.asarray(both + alone * smoothstep(*_WINK, alone))
 
 

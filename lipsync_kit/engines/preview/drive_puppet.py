@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from lipsync_kit.engines.preview.drive_act import Act
 from lipsync_kit.engines.preview.drive_eyes import Ball, find_balls
+from lipsync_kit.engines.preview.drive_interior import WideInterior
 from lipsync_kit.engines.preview.drive_mirror import picture
 from lipsync_kit.engines.preview.drive_rig import drive_rig
 from lipsync_kit.engines.preview.drive_steep import SteepGrid
@@ -115,5 +116,5 @@ def _wide(mouth: Mouth) -> Mouth:
         replace(sheet, grid=SteepGrid(sheet.grid.area, sheet.grid.step))
         for sheet in (mouth.sheets.upper, mouth.sheets.lower, mouth.sheets.skull)
     ]
-    interior = replace(mouth.interior, sheet=sheets[2])
+    interior = WideInterior.within(mouth.interior, sheets[2])
     return replace(mouth, sheets=Sheets(*sheets), interior=interior)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import numpy.typing as npt
 
+from lipsync_kit.engines.preview.between import between_lips_of
 from lipsync_kit.engines.preview.encoding import one_thread
 from lipsync_kit.face import Eye, Face, FaceTracker, find_eyes, topology
 from lipsync_kit.media.probe import opened
@@ -37,7 +38,7 @@ KEPT: Final = tuple(dict.fromkeys((*RIGID, *_OTHERS, *_BROWS)))
 """Landmarks of each frame that are kept."""
 
 _LONG_SIDE: Final = 1280  # pixels at which a video is looked at
-_WAITING: Final = 4  # frames between the look at the face and the look at its eyes
+_WAITING: Final = 4  # frames between finding the face and looking at it closer
 _PATIENCE: Final = 2  # seconds without a face after which only two frames a second are searched
 
 
@@ -47,13 +48,30 @@ class Sight:
 
     ``points`` (n, landmarks, 3): the `KEPT` ones, in pixels. ``eyes`` (n, 2, 3): openness, and
     gaze to the right and down, of the picture's left and right eye. ``score`` (n,): belief that
-    it is a face. ``share`` (n,): the face's height over the picture's.
+    it is a face. ``share`` (n,): the face's height over the picture's. ``inside`` (n,): of what
+    landmarks see between the lips, how much is not lips.
     """
 
     points: F32
     eyes: F32
     score: F32
     share: F32
+    inside: F32
+
+
+@dataclass(frozen=True, eq=False)
+class _Look:
+    """A closer look at a face."""
+
+    face: Face
+    eyes: tuple[Eye, Eye]
+    share: float
+    inside: float
+
+
+def _look(rgb: U8, face: Face) -> _Look:
+    inside = between_lips_of(rgb, face.landmarks).inside
+    return _Look(face, find_eyes(rgb, face), face.height / rgb.shape[0], inside)
 
 
 class _Notes:
@@ -64,46 +82,49 @@ class _Notes:
         self._eyes: list[F32] = []
         self._score: list[float] = []
         self._share: list[float] = []
+        self._inside: list[float] = []
 
-    def add(self, face: Face | None, eyes: tuple[Eye, Eye] | None, height: int) -> None:
-        if face is None or eyes is None:
+    def add(self, look: _Look | None) -> None:
+        if look is None:
             self._points.append(np.zeros((len(KEPT), 3), np.float32))
             self._eyes.append(np.zeros((2, 3), np.float32))
             self._score.append(0.0)
             self._share.append(0.0)
+            self._inside.append(0.0)
             return
+        face, eyes = look.face, look.eyes
         self._points.append(face.landmarks[list(KEPT)])
         self._eyes.append(np.array([(eye.openness, *eye.gaze) for eye in eyes], np.float32))
         self._score.append(face.score)
-        self._share.append(face.height / height)
+        self._share.append(look.share)
+        self._inside.append(look.inside)
 
     def all(self) -> Sight:
         points = np.array(self._points, np.float32).reshape(-1, len(KEPT), 3)
         eyes = np.array(self._eyes, np.float32).reshape(-1, 2, 3)
-        score, share = (np.array(v, np.float32) for v in (self._score, self._share))
-        return Sight(points, eyes, score, share)
+        rest = (np.array(v, np.float32) for v in (self._score, self._share, self._inside))
+        return Sight(points, eyes, *rest)
 
 
 def watch_driver(video: Path, fps: Fraction, task: Task) -> Sight:
     """Follow the largest face of a video, film frame by film frame.
 
-    The face is looked for in one thread and its eyes in another. Raises
+    The face is looked for in one thread and looked at in another. Raises
     :class:`~lipsync_kit.errors.InputError` when the video can't be read.
     """
     follow = _Follower(fps)
     notes = _Notes()
-    waiting: deque[tuple[Face | None, Future[tuple[Eye, Eye]] | None, int]] = deque()
+    waiting: deque[Future[_Look] | None] = deque()
 
     def settle() -> None:
-        face, eyes, height = waiting.popleft()
-        notes.add(face, eyes.result() if eyes else None, height)
+        look = waiting.popleft()
+        notes.add(look.result() if look else None)
         task.advance()
 
     with one_thread(), ThreadPoolExecutor(1) as beside:
         for rgb in film_frames(video, fps):
             face = follow(rgb)
-            eyes = beside.submit(find_eyes, rgb, face) if face else None
-            waiting.append((face, eyes, rgb.shape[0]))
+            waiting.append(beside.submit(_look, rgb, face) if face else None)
             if len(waiting) > _WAITING:
                 settle()
         while waiting:

@@ -64,7 +64,7 @@ class References:
         if not candidates:
             return None, None
         usual = np.median(self._traits, axis=0)
-        red = max(mouth.red for mouth in candidates)
+        red = max(mouth.between.red for mouth in candidates)
         rest, _ = _least_odd(
             candidates, usual, red, [(mouth.gap / _OPEN) ** 2 for mouth in candidates]
         )
@@ -72,7 +72,7 @@ class References:
             return rest.reference, None
         usual[0] = rest.traits[0]
         parted, odd = _least_odd(
-            self._parted, usual, rest.red, [_speechless(m) for m in self._parted]
+            self._parted, usual, rest.between.red, [_speechless(m) for m in self._parted]
         )
         return rest.reference, (parted.reference if odd <= _ODDEST else None)
 
@@ -92,8 +92,8 @@ def _gap(mouth: Mouth) -> float:
 def _speechless(mouth: Mouth) -> float:
     """How odd a parted mouth is, whoever's it is."""
     odd = ((mouth.gap - _SPEAKING) / _GAPE) ** 2
-    odd += _INSIDE[0] * max(0.0, 1 - mouth.inside / _INSIDE[1])
-    return odd + _TEETH[0] * max(0.0, 1 - mouth.teeth / _TEETH[1])
+    odd += _INSIDE[0] * max(0.0, 1 - mouth.between.inside / _INSIDE[1])
+    return odd + _TEETH[0] * max(0.0, 1 - mouth.between.teeth / _TEETH[1])
 
 
 def _least_odd(
@@ -105,7 +105,7 @@ def _least_odd(
         own
         + float((((mouth.traits - usual) / _TRAITS) ** 2).sum())
         + _BLURRED * (1 - mouth.detail / sharpest)
-        + _ROLLED_IN * max(0.0, 1 - mouth.red / max(red, 1e-6))
+        + _ROLLED_IN * max(0.0, 1 - mouth.between.red / max(red, 1e-6))
         for mouth, own in zip(mouths, odd, strict=True)
     ]
     best = int(np.argmin(counted))

@@ -131,7 +131,7 @@ def _steady(window: Sequence[Met], at: int, face_of: FaceOf) -> Sight | None:
     here = window[at]
     if here.sight is None:
         return None
-    trust = _trusted([_trust(met, here.shot) for met in window], at)
+    trust = trusted([_trust(met, here.shot) for met in window], at)
     size = face_of(here.shot).rig.head.size
     near = [
         met.sight.expressed
@@ -152,7 +152,7 @@ def _trust(met: Met, shot: Shot) -> float:
     return met.sight.trust if met.sight else 0.0
 
 
-def _trusted(trust: Sequence[float], at: int) -> float:
+def trusted(trust: Sequence[float], at: int) -> float:
     """Trust that is gone before an obstacle comes, and comes back slowly.
 
     `trust`: of the frames around, of each alone; NaN in another shot.
@@ -160,7 +160,8 @@ def _trusted(trust: Sequence[float], at: int) -> float:
     values = np.array(trust)
     own = np.flatnonzero(~np.isnan(values))
     values, at = values[own[0] : own[-1] + 1], at - int(own[0])
-    values = _rolled(values, _GLANCE, np.median)
+    # Half of a mouth shining through another looks worse than either of them.
+    values = np.round(_rolled(values, _GLANCE, np.median))
     values = _rolled(values, _BEFORE, np.min)
     return float(_rolled(values, _FADE, np.mean)[at])
 

@@ -24,10 +24,10 @@ U8 = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.bool_]
 
 # Trust goes from 0 to 1 between these. The first is of the lower lip's redness, in the third of
-# it that shows least, over the reference's: speech, smiles and grimaces 0.42 and more, a hand
-# over any part of the mouth 0.30 and less. The others are correlations of the face, brought to
+# it that shows least, over the reference's: speech and smiles 0.27 and more, a hand over any
+# part of the mouth hardly ever as much. The others are correlations of the face, brought to
 # rest, with the reference's: 0.59 and more in luma, 0.70 in red.
-_LIP: Final = (0.28, 0.42)
+_LIP: Final = (0.20, 0.32)
 _LUMA: Final = (0.45, 0.58)
 _RED: Final = (0.55, 0.66)
 _PALE: Final = 2.0  # steps of redness of the lips below which colour tells nothing

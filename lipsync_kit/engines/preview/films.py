@@ -21,6 +21,7 @@ from lipsync_kit import timing
 from lipsync_kit.engines.base import ClipRequest
 from lipsync_kit.engines.preview.clip import ClipJob, has_face, render_clip
 from lipsync_kit.engines.preview.drive_clip import MotionJob, render_motion_clip
+from lipsync_kit.engines.preview.drive_findings import motion_findings
 from lipsync_kit.engines.preview.drive_follow import follow_driver
 from lipsync_kit.engines.preview.drive_track import DriverTrack
 from lipsync_kit.engines.preview.dub import DubJob, render_dub_clip
@@ -50,7 +51,7 @@ class Track:
     fps: Fraction
 
 
-@stage("preview.driver", version=1)
+@stage("preview.driver", version=2)
 class Driver:
     """What the driver of a motion transfer does over the whole film."""
 
@@ -65,7 +66,7 @@ class WhoSpeaks:
     face: int
 
 
-@stage("preview.clip", version=2)
+@stage("preview.clip", version=3)
 class Clip:
     """A clip of a film."""
 
@@ -181,19 +182,9 @@ class MotionFilm:
         self._track = DriverTrack.load(self._path)
 
     def faults(self) -> list[Finding]:
-        """A portrait or a driver without a face."""
-        found = _faceless(self._image, self.project.resolution)
-        if self._track.seen == 0:
-            found.append(
-                Finding(
-                    code="no_face_in_driver",
-                    severity="warning",
-                    message="driving video: no face was found; the preview moves the camera over "
-                    "the picture instead.",
-                    hint="Take a driving video with a clearly visible face.",
-                )
-            )
-        return found
+        """A portrait or a driver without a face, or with a body that stays still."""
+        video = _video(self.layout, self.project)
+        return motion_findings(self._image, self.project.resolution, video, self._track)
 
     def key(self, request: ClipRequest) -> str:
         """Picture, place in the film, and what the driver does there."""

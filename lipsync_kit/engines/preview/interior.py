@@ -71,18 +71,32 @@ class Interior:
 
         `open_` (h, w): how much of each of its pixels the lips leave open; none at its rim.
         """
-        ycc = np.broadcast_to(self.cavity, (*open_.shape, 3)).copy()
-        middle = self.sheet.moved_edge(weights)[POINTS // 2].astype(np.float64)
-        mouth, line = self.rig.mouth, self.rig.line
-        drop = mouth.jaw * weights[_OPEN] - mouth.jaw_shut * weights[_SHUT] + line.gap
-        for sprites, place in ((self.jaw, middle + drop * self.down), (self.skull, middle)):
-            for sprite in sprites:
-                self._lay(ycc, sprite, place - (box.x0, box.y0), weights)
+        ycc = self._behind(weights, open_.shape)
+        for sprite, place in self._placed(weights):
+            self._lay(ycc, sprite, place - (box.x0, box.y0), weights)
         shade = self._shade(open_)[..., None]
         ycc[..., :1] = 16 + (ycc[..., :1] - 16) * shade
         ycc[..., 1:] = 128 + (ycc[..., 1:] - 128) * (0.4 + 0.6 * shade)
         luma, chroma = ycc[..., 0], halved(ycc[..., 1:])
-        return self._own(weights, open_, box, luma, chroma) if line.gap > 0 else (luma, chroma)
+        if self.rig.line.gap > 0:
+            return self._own(weights, open_, box, luma, chroma)
+        return luma, chroma
+
+    def _behind(self, _weights: F32, shape: tuple[int, ...]) -> F32:
+        """Y, Cb, Cr (h, w, 3) of what lies behind teeth and tongue."""
+        return np.broadcast_to(self.cavity, (*shape, 3)).copy()
+
+    def _placed(self, weights: F32) -> list[tuple[teeth.Sprite, F64]]:
+        """The sprites, the farthest first, and where in the picture their middle is."""
+        middle = self.sheet.moved_edge(weights)[POINTS // 2].astype(np.float64)
+        dropped = middle + self._drop(weights) * self.down
+        return [(one, dropped) for one in self.jaw] + [(one, middle) for one in self.skull]
+
+    def _drop(self, weights: F32) -> float:
+        """Face heights that the lower teeth are down."""
+        mouth, line = self.rig.mouth, self.rig.line
+        shut = mouth.jaw_shut * float(weights[_SHUT])
+        return mouth.jaw * float(weights[_OPEN]) - shut + line.gap
 
     def _lay(self, ycc: F32, sprite: teeth.Sprite, place: F64, weights: F32) -> None:
         """Lay a sprite over `ycc` with the middle of the closed lips at `place`."""

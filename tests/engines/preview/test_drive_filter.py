@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lipsync_kit.engines.preview.drive_filter import bridged, eased, limited, smooth, steadied
+from lipsync_kit.engines.preview.drive_filter import (
+    bridged,
+    eased,
+    lasting,
+    limited,
+    smooth,
+    steadied,
+)
 from lipsync_kit.engines.preview.drive_turn import angles, fitted, mean_shape, turned
 
 LENGTH = 200
@@ -38,6 +45,15 @@ class TestSteadied:
         curve = smooth(noise(1, seed), 3)
         backwards = steadied(curve[::-1].copy(), 0.7, 3)[::-1]
         np.testing.assert_allclose(steadied(curve, 0.7, 3), backwards, atol=1e-9)
+
+    @pytest.mark.parametrize("frames", [1, 2, 3, 4, 5])
+    def test_only_what_lasts_is_left(self, frames: int) -> None:
+        curve = np.zeros((LENGTH, 1))
+        for length, start in ((1, 20), (2, 40), (3, 60), (4, 80), (30, 120)):
+            curve[start : start + length] = 1
+        kept = lasting(curve, frames)
+        assert [kept[place, 0] for place in (20, 40, 60, 80)] == [n >= frames for n in (1, 2, 3, 4)]
+        np.testing.assert_array_equal(kept[110:160], curve[110:160])
 
     def test_a_constant_and_a_short_curve_stay_as_they_are(self) -> None:
         np.testing.assert_allclose(steadied(np.full(30, 3.5), 0.7, 3), 3.5)

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from lipsync_kit.engines.preview.between import INNER
 from lipsync_kit.engines.preview.drive_act import Act, Actor
 from lipsync_kit.engines.preview.drive_mirror import picture
 from lipsync_kit.engines.preview.drive_puppet import Puppet
@@ -128,6 +129,19 @@ class TestMouth:
         narrow = stage.seen(opening=0.06, width=-0.2).mouth_width
         assert wide > 1.06 * usual
         assert narrow < 0.975 * usual
+
+    def test_wide_open_it_is_no_black_hole(self, stage: Stage) -> None:
+        ycc = cv2.cvtColor(self._inside(stage, opening=0.18), cv2.COLOR_RGB2YCrCb)
+        luma, red = ycc[..., 0], ycc[..., 1].astype(int) - 128
+        assert np.mean(luma < 30) < 0.3
+        assert np.mean((red > 8) & (luma > 45)) > 0.15  # a tongue
+
+    def _inside(self, stage: Stage, **does: float) -> U8:
+        """What shows between the lips, pixels (1, n, 3)."""
+        rgb = stage.rgb(**does)
+        outline = find_faces(rgb)[0].landmarks[list(INNER), :2]
+        mask = cv2.fillPoly(np.zeros(rgb.shape[:2], np.uint8), [outline.astype(np.int32)], 1)
+        return rgb[mask > 0][None]
 
     def test_wide_openings_are_inverted_exactly(self, stage: Stage) -> None:
         act = stage.act(opening=0.2, width=0.25, yaw=0.1)

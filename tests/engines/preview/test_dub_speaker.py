@@ -18,7 +18,7 @@ from lipsync_kit.engines.preview.dub_pictures import Picture
 from lipsync_kit.engines.preview.dub_rest import MOVING
 from lipsync_kit.engines.preview.dub_search import find_speaker
 from lipsync_kit.engines.preview.dub_speaker import Speaker
-from lipsync_kit.engines.preview.dub_track import windows
+from lipsync_kit.engines.preview.dub_track import trusted, windows
 from lipsync_kit.engines.preview.dub_view import STEADY
 from lipsync_kit.face import Face, find_faces
 from lipsync_kit.progress import Silent
@@ -175,6 +175,15 @@ def test_a_turned_head_is_left_as_it_is(tmp_path: Path) -> None:
 
     assert trust(0) == 1
     assert trust(60) == trust(-60) == 0
+
+
+@pytest.mark.parametrize(("doubt", "left"), [(0.3, 0.0), (0.7, 1.0)])
+def test_no_mouth_shines_through_another_for_long(doubt: float, left: float) -> None:
+    trust = [1.0] * 15 + [doubt] * 20 + [1.0] * 15
+    faded = [trusted(trust, at) for at in range(len(trust))]
+    assert faded[15:35] == [left] * 20
+    assert sum(0 < value < 1 for value in faded) <= 10
+    assert faded[0] == faded[-1] == 1.0
 
 
 def test_grain_is_measured_and_made_anew(tmp_path: Path) -> None:
