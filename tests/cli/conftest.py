@@ -3,12 +3,15 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import soundfile
+
+from tests.cli.shell import Shell
+from tests.fal_server.server import FalServer
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -46,3 +49,14 @@ def film(
     prepared = lipsync("prep", root, "--image", portrait, "--audio", short_speech, *options)
     plan = document(prepared)
     return root, plan, document(lipsync("render", root))
+
+
+@pytest.fixture
+def fal() -> Iterator[FalServer]:
+    with FalServer() as server:
+        yield server
+
+
+@pytest.fixture
+def shell(fal: FalServer, tmp_path: Path) -> Shell:
+    return Shell(fal, tmp_path)
