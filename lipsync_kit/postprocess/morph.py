@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
 
     Plane = npt.NDArray[np.uint8]
+    Luma = npt.NDArray[np.float32]
     Flow = npt.NDArray[np.float32]
     Field = TypeVar("Field", npt.NDArray[np.uint8], npt.NDArray[np.float32])
 
@@ -127,7 +128,7 @@ def morph(path: Path) -> Iterator[Still]:
             _crossed(one, two, path.flows, share)
             for one, two in zip(ones[1:], twos[1:], strict=True)
         ]
-        yield Still(_packed(_restored(luma, wanted), chroma))
+        yield Still(_packed(_rounded(_restored(luma, wanted)), chroma))
 
 
 def narrowed(luma: Plane, width: int) -> Plane:
@@ -197,20 +198,27 @@ def _crossed(one: Field, two: Field, flows: tuple[Flow, Flow], share: float) -> 
     return cv2.addWeighted(early, 1 - share, late, share, 0)  # type: ignore[return-value]
 
 
-def _detailed(one: Plane, two: Plane, flows: tuple[Flow, Flow], share: float) -> Plane:
-    """The same, but the finest detail is handed over quickly in the middle."""
+def _detailed(one: Plane, two: Plane, flows: tuple[Flow, Flow], share: float) -> Luma:
+    """The same, but the finest detail is handed over quickly in the middle.
+
+    Not rounded yet: differences of less than a level, over a whole background, are seen when
+    they come at once.
+    """
     import cv2
     import numpy as np
 
-    early, late = displaced(one, flows[0] * share), displaced(two, flows[1] * (1 - share))
+    early = displaced(one.astype(np.float32), flows[0] * share)
+    late = displaced(two.astype(np.float32), flows[1] * (1 - share))
     handed = float(1 / (1 + np.exp(-_HANDOVER * (share - 0.5))))
-    sharp = cv2.addWeighted(early, 1 - handed, late, handed, 0)
+    coarse = cv2.addWeighted(early, handed - share, late, share - handed, 0)
+    sharp = cv2.addWeighted(early, 1 - handed, late, handed, 0, early)
+    del late
     sigma = max(0.4, _DETAIL_SIGMA * one.shape[1])
-    apart = cv2.GaussianBlur(cv2.subtract(early, late, dtype=cv2.CV_16S), (0, 0), sigma)
-    return cv2.addWeighted(sharp, 1, apart, handed - share, 0, dtype=cv2.CV_8U)  # type: ignore[return-value]
+    soft = cv2.GaussianBlur(coarse, (0, 0), sigma, coarse)
+    return cv2.add(sharp, soft, sharp)  # type: ignore[return-value]
 
 
-def _restored(luma: Plane, wanted: float) -> Plane:
+def _restored(luma: Luma, wanted: float) -> Luma:
     """The plane with some of the detail back that warping and mixing took."""
     import cv2
 
@@ -219,11 +227,17 @@ def _restored(luma: Plane, wanted: float) -> Plane:
         return luma
     gain = min(_MOST_DETAIL, (wanted * _KEPT_DETAIL / left) ** 0.5)
     soft = cv2.GaussianBlur(luma, (0, 0), max(0.6, _DETAIL_SIGMA * luma.shape[1]))
-    return cv2.addWeighted(luma, gain, soft, 1 - gain, 0)  # type: ignore[return-value]
+    return cv2.addWeighted(luma, gain, soft, 1 - gain, 0, soft)  # type: ignore[return-value]
 
 
-def _sharpness(luma: Plane) -> float:
+def _rounded(luma: Luma) -> Plane:
+    import numpy as np
+
+    return np.asarray(np.clip(np.rint(luma, out=luma), 0, 255, out=luma), np.uint8)
+
+
+def _sharpness(luma: Plane | Luma) -> float:
     """Variance of a plane's Laplacian."""
     import cv2
 
-    return float(cv2.meanStdDev(cv2.Laplacian(luma, cv2.CV_16S))[1][0, 0] ** 2)
+    return float(cv2.meanStdDev(cv2.Laplacian(luma, cv2.CV_32F))[1][0, 0] ** 2)
