@@ -21,6 +21,8 @@ from lipsync_kit.settings import Settings
 from lipsync_kit.store import digest_file
 
 NOTHING_BILLED = Billed()
+OTHER_FILMS = frozenset({".avi", ".gif", ".mkv", ".mov", ".mxf", ".webm"})
+"""Names that promise another kind of film; every other name is the user's own affair."""
 SEED = 1
 """The seed of every film's first takes."""
 
@@ -120,7 +122,7 @@ def _check_options(options: RenderOptions, project: Project) -> None:
     output = options.output
     if output is not None and output.is_dir():
         raise UsageError(f"--output {output}: a folder.", hint="Name the file to write.")
-    if output is not None and output.suffix.lower() != ".mp4":
+    if output is not None and output.suffix.lower() in OTHER_FILMS:
         raise UsageError(f"--output {output}: the film is an MP4.", hint="Name it *.mp4.")
 
 

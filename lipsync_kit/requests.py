@@ -10,10 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lipsync_kit.engines.acceptance import fetch_clip
 from lipsync_kit.engines.base import Outcome, PassingFault, Ref, RemoteEngine
 from lipsync_kit.errors import EngineError, LipsyncError, StillRunning
 from lipsync_kit.paid import paid_engine
-from lipsync_kit.store import atomic
 
 if TYPE_CHECKING:
     from lipsync_kit.settings import Settings
@@ -46,7 +46,7 @@ def status(request_id: str, model: str, settings: Settings | None = None) -> dic
 def result(
     request_id: str, model: str, output: Path | None = None, settings: Settings | None = None
 ) -> dict[str, Any]:
-    """``{"request_id", "video"}``: the service's clip, saved to ``output`` when given.
+    """``{"request_id", "video"}``: the service's clip, or ``output`` that it was saved to.
 
     Raises :class:`~lipsync_kit.errors.StillRunning` before its end, and its own error if it
     failed.
@@ -57,12 +57,11 @@ def result(
         with _answered(ref):
             outcome = _ended(engine.outcome(ref), ref)
             if output is not None:
-                with atomic(output) as temporary:
-                    engine.fetch(outcome, temporary)
-    video = {"url": outcome.url}
-    if output is not None:
-        video["path"] = str(output.absolute())
-    return {"request_id": request_id, "video": video}
+                fetch_clip(engine, outcome, output)
+    if output is None:
+        return {"request_id": request_id, "video": {"url": outcome.url}}
+    saved = output.absolute()
+    return {"request_id": request_id, "video": {"url": saved.as_uri(), "path": str(saved)}}
 
 
 def cancel(request_id: str, model: str, settings: Settings | None = None) -> dict[str, Any]:

@@ -164,6 +164,7 @@ class Errand(Dispatch):
 
     def _fetch_anew(self, attempt: Attempt) -> Step:
         assert attempt.ref is not None
+        self._wait_from_now("waiting")
         self.phase = "fetching"
         try:
             outcome = self._engine.outcome(attempt.ref)
@@ -198,12 +199,15 @@ class Errand(Dispatch):
     def expire(self) -> None:
         """Stop waiting: ``--timeout`` has passed. The job goes on at the service."""
         attempt = self._ledger.latest(self.job.content, self.job.take)
-        if attempt is not None and attempt.state == "intent":
+        if attempt is None:
+            return
+        if attempt.state == "intent":
             self._unsettled(attempt, "the service's list does not show it")
-        elif attempt is not None and attempt.state == "submitted":
-            where = "running" if self._running else "in the queue"
-            error = StillRunning(f"still {where} after {clock(self._options.timeout)}")
-            self.fail(self._voice.named(error, attempt))
+            return
+        where = "running" if self._running else "in the queue"
+        where = "being fetched" if self.phase == "fetching" else where
+        error = StillRunning(f"still {where} after {clock(self._options.timeout)}")
+        self.fail(self._voice.named(error, attempt))
 
     def receipt(self) -> ChunkReceipt:
         """What came of it."""

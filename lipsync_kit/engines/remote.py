@@ -38,6 +38,8 @@ CROWD = 6
 """Jobs waiting above which a queue's every step is not worth a line."""
 PARTING = 15.0
 """Seconds that an interrupted run gives a POST under way to be answered and written down."""
+FETCH_GRACE = 30.0
+"""Seconds that a download may go on when waiting has ended: it is all that is missing."""
 NAP = 1.0
 BEAT = 30.0
 """Seconds between two lines about what is waited for."""
@@ -320,9 +322,8 @@ class _Errands:
         """Stop waiting for those whose time has passed; their slots stay taken."""
         now = time.monotonic()
         for errand in list(self._open):
-            if errand.deadline is None or errand.deadline > now:
-                continue
-            if errand.phase not in {"waiting", "settling"}:
+            grace = {"waiting": 0.0, "settling": 0.0, "fetching": FETCH_GRACE}.get(errand.phase)
+            if grace is None or errand.deadline is None or errand.deadline + grace > now:
                 continue
             self._running.discard(errand)
             self._due.pop(errand, None)

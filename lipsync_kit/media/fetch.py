@@ -38,7 +38,10 @@ def fetch(url: str, role: str, folder: Path, *, allow_private: bool = False) -> 
     import httpx
 
     name = _spoken(url)
-    suffix = Path(urlsplit(url).path).suffix[:8]
+    try:
+        suffix = Path(urlsplit(url).path).suffix[:8]
+    except ValueError as error:
+        raise FetchRefused(f"{name}: not a URL: {error}.") from None
     target = folder / "fetched" / f"{digest_bytes(url.encode())[:32]}{suffix}"
     with httpx.Client(follow_redirects=False, timeout=TIMEOUT, trust_env=False) as client:
         try:

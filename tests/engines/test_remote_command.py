@@ -273,6 +273,14 @@ def test_the_cap_holds(desk: Desk) -> None:
     assert desk.fal.seen == []
 
 
+def test_the_film_may_have_any_name_but_another_films(desk: Desk, tmp_path: Path) -> None:
+    assert desk.render("--output", str(tmp_path / "film.mov")).status == 2
+    assert desk.fal.seen == []
+    for name in ("film.mp4.part", "film"):
+        said = desk.finished("--output", str(tmp_path / name))
+        assert said.document["video"]["url"] == (tmp_path / name).as_uri()
+
+
 def test_the_key_is_asked_for_first(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("FAL_KEY")
     said = desk.command("render", str(desk.root), "--engine", "fal")

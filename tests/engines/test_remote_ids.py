@@ -38,9 +38,21 @@ def test_a_request_is_followed_by_its_id(fal: FalServer, tmp_path: Path) -> None
         requests.result(job.id, MODEL)
     job.ends -= 121
     assert requests.status(job.id, MODEL)["status"] == "COMPLETED"
+    assert requests.result(job.id, MODEL)["video"]["url"].startswith(fal.url)
     found = requests.result(job.id, MODEL, tmp_path / "out.mp4")
-    assert found["video"]["url"].startswith(fal.url)
+    assert found["video"]["url"] == (tmp_path / "out.mp4").as_uri()
     assert clip_seconds(Path(found["video"]["path"])) == 1
+
+
+def test_a_broken_result_is_not_saved(fal: FalServer, tmp_path: Path) -> None:
+    fal.counter.broken = True
+    job = fal.counter.register(MODEL, {})
+    output = tmp_path / "out.mp4"
+    output.write_bytes(b"an earlier film")
+    with pytest.raises(ResultUnavailable, match="broken"):
+        requests.result(job.id, MODEL, output)
+    assert output.read_bytes() == b"an earlier film"
+    assert list(tmp_path.iterdir()) == [output]
 
 
 def test_a_request_that_failed(fal: FalServer) -> None:

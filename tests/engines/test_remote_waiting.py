@@ -46,6 +46,24 @@ class TestWaiting:
         failed(shop.run(replace(QUICK, timeout=0.5)), StillRunning)
         assert time.monotonic() - began < 5
 
+    @pytest.mark.parametrize("anew", [False, True])
+    def test_a_download_that_hangs_does_not_either(
+        self, shop: Shop, monkeypatch: pytest.MonkeyPatch, *, anew: bool
+    ) -> None:
+        monkeypatch.setattr("lipsync_kit.engines.remote.FETCH_GRACE", 0.2)
+        if anew:
+            for row in shop.run().chunks:
+                assert row.clip is not None
+                row.clip.unlink()
+        shop.fal.fault("download", "hang_before", times=99, seconds=20)
+        began = time.monotonic()
+        error = failed(shop.run(replace(QUICK, timeout=0.5)), StillRunning)
+        assert time.monotonic() - began < 5
+        assert "being fetched" in error.message
+        shop.fal.faults.clear()
+        assert shop.run().error is None
+        assert len(shop.fal.billed) == 3
+
     @pytest.mark.parametrize(
         "kind", ["drop_before", "status_before", "garbage", "truncate", "slow"]
     )

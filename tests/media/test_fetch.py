@@ -71,7 +71,9 @@ def test_a_private_address_is_refused_unless_allowed(server: str, tmp_path: Path
     assert "--allow-private" in caught.value.hint
 
 
-@pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://example.com/a", "http://", "x"])
+@pytest.mark.parametrize(
+    "url", ["file:///etc/passwd", "ftp://example.com/a", "http://", "x", "http://[::1"]
+)
 def test_other_schemes_are_refused(url: str, tmp_path: Path) -> None:
     with pytest.raises(FetchRefused):
         fetch(url, "audio", tmp_path, allow_private=True)
