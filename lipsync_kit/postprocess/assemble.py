@@ -14,7 +14,7 @@ from lipsync_kit.errors import InputError
 from lipsync_kit.media.x264 import Encoding, Piece, encode
 from lipsync_kit.postprocess.conform import Look, conformed, decoded, sources
 from lipsync_kit.postprocess.morph import Still
-from lipsync_kit.postprocess.seams import NEIGHBOURS, Join
+from lipsync_kit.postprocess.seams import NEIGHBOURS, Join, steps_of
 from lipsync_kit.postprocess.splice import Copied, Part, frames_of
 from lipsync_kit.postprocess.survey import CopyRange, Survey, copy_range
 from lipsync_kit.postprocess.tile import ClipFacts, Tile, Way
@@ -115,12 +115,29 @@ class Bench:
 class Ending:
     """How a tile ends.
 
-    ``join`` decides from the tile's last frames, of which it wants ``window``, and from how
-    many of them are held.
+    ``join`` decides from the tile's last frames, of which it may replace ``most``, from the
+    steps between those that lead there, and from how many are held.
     """
 
-    window: int
-    join: Callable[[Sequence[Still], int], Join]
+    most: int
+    join: Callable[[Sequence[Still], Sequence[float], int], Join]
+
+    @property
+    def window(self) -> int:
+        """Frames at the tile's end that are looked at."""
+        return self.most + NEIGHBOURS + 1
+
+    def choose(self, last: Iterable[Still], held: int) -> Join:
+        """The join after the frames ``last``; no more of them are kept than it may replace."""
+        kept: deque[Still] = deque(maxlen=self.most + 1)
+        steps = steps_of(_kept(last, kept))
+        return self.join(list(kept), steps[-NEIGHBOURS:], held)
+
+
+def _kept(stills: Iterable[Still], last: deque[Still]) -> Iterator[Still]:
+    for still in stills:
+        last.append(still)
+        yield still
 
 
 @dataclass(frozen=True)
@@ -178,8 +195,8 @@ class _Finish:
             last.append(frame)
             if len(last) > self._ending.window:
                 yield last.popleft()
-        stills = [Still.of(frame) for frame in last]
-        self.join = self._ending.join(stills, min(self._held, len(stills)))
+        stills = (Still.of(frame) for frame in last)
+        self.join = self._ending.choose(stills, min(self._held, len(last)))
         for _ in self.join.blended:
             last.pop()
         yield from last
@@ -189,14 +206,10 @@ class _Finish:
 def _copied(
     index: int, clip: Survey, cutting: Cutting, bench: Bench, ending: Ending | None
 ) -> Assembled:
-    window: dict[int, VideoFrame] = {}
+    known: dict[int, Still] = {}
     join = None
     if ending is not None:
-        start = max(cutting.first, cutting.end - ending.window)
-        window = dict(decoded(clip, start, cutting.end))
-        held = min(cutting.held, ending.window)
-        last = [Still.of(frame) for frame in _with_hold(iter(window.values()), held)]
-        join = ending.join(last[-ending.window :], held)
+        join = ending.choose(_last_frames(clip, cutting, ending, known), cutting.held)
     blended = join.blended if join else ()
     kept = cutting.shortened(len(blended))
     run = kept.run(clip)
@@ -208,13 +221,28 @@ def _copied(
         parts.append(bench.piece(f"{index:04d}-head", head, PATCH))
     parts.append(Copied(clip, run))
     if kept.end > run.end or kept.held or blended:
-        tail = chain(_tail(clip, kept, run, window), (still.frame() for still in blended))
+        tail = chain(_tail(clip, kept, run, known), (still.frame() for still in blended))
         parts.append(bench.piece(f"{index:04d}-tail", tail, PATCH))
     return Assembled(tuple(parts), join)
 
 
+def _last_frames(
+    clip: Survey, cutting: Cutting, ending: Ending, known: dict[int, Still]
+) -> Iterator[Still]:
+    """The frames that an ending looks at, held ones last; ``known``: those of its last few."""
+    start = max(cutting.first, cutting.end - ending.window)
+    still = None
+    for place, frame in decoded(clip, start, cutting.end):
+        still = Still.of(frame)
+        if place >= cutting.end - ending.most - 1:
+            known[place] = still
+        yield still
+    if still is not None:
+        yield from repeat(still, min(cutting.held, ending.window))
+
+
 def _tail(
-    clip: Survey, kept: Cutting, run: CopyRange, known: Mapping[int, VideoFrame]
+    clip: Survey, kept: Cutting, run: CopyRange, known: Mapping[int, Still]
 ) -> Iterator[VideoFrame]:
     """The frames after the copied packets: the clip's own, then its last one held.
 
@@ -224,11 +252,10 @@ def _tail(
     missing = [place for place in own if place not in known]
     if missing:
         yield from _decoded_frames(clip, missing[0], missing[-1] + 1)
-    yield from (known[place] for place in own if place in known)
+    yield from (known[place].frame() for place in own if place in known)
     if kept.held:
-        last = known.get(kept.end - 1)
-        if last is None:
-            last = next(_decoded_frames(clip, kept.end - 1, kept.end))
+        still = known.get(kept.end - 1)
+        last = still.frame() if still else next(_decoded_frames(clip, kept.end - 1, kept.end))
         yield from repeat(last, kept.held)
 
 

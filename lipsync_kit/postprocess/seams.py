@@ -7,7 +7,7 @@ the next clip with the smallest steps, and goes there by optical flow.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -48,38 +48,40 @@ class Join:
 
 
 def join(
-    before: Sequence[Still], after: Sequence[Still], seams: Seams, most: int, held: int = 0
+    before: Sequence[Still],
+    target: Still,
+    steps: Sequence[float],
+    seams: Seams,
+    most: int,
+    held: int = 0,
 ) -> Join:
-    """Choose how ``before`` goes over into ``after``.
+    """Choose how the frames ``before`` go over into ``target``.
 
-    ``before``: at least one frame; ideally ``most`` + ``NEIGHBOURS`` + 1. ``most``: frames
-    that a blend may replace; ``held``: how many of ``before`` only repeat the last one of the
-    clip, which a blend replaces first. A smooth join is cut hard under ``auto``; a blend that
-    makes nothing better is not used there either.
+    ``before``: at least one frame; ideally ``most`` + 1. ``steps``: those on either side of
+    the join (:func:`steps_of`). ``most``: frames that a blend may replace; ``held``: how many
+    of ``before`` only repeat the last one of the clip, which a blend replaces first. A smooth
+    join is cut hard under ``auto``; a blend that makes nothing better is not used there either.
     """
-    own = _own_steps(before, after)
+    own = sorted(step for step in steps if step > 0)  # frames that only repeat don't count
     usual = max(own[len(own) // 2], _STILL) if own else _STILL
-    hard = before[-1].step(after[0]) / usual
+    hard = before[-1].step(target) / usual
     cut = Join("cut", hard, hard)
     most = min(most, len(before) - 1)
     lively = own[len(own) * 9 // 10] / usual if own else 1.0
     if seams == "cut" or most < 1 or (seams == "auto" and hard <= max(SMOOTH, lively)):
         return cut
     if seams == "dissolve":
-        faded = dissolve(before[len(before) - most :], after[0])
-        return _joined("dissolve", before[-1 - most], faded, after[0], usual, hard)
-    path = _best_path(before, after[0], range(max(1, min(held, most)), most + 1), usual)
+        faded = dissolve(before[len(before) - most :], target)
+        return _joined("dissolve", before[-1 - most], faded, target, usual, hard)
+    path = _best_path(before, target, range(max(1, min(held, most)), most + 1), usual)
     moved = list(morph(path))
-    made = _joined("morph", path.start, moved, after[0], usual, hard)
+    made = _joined("morph", path.start, moved, target, usual, hard)
     return made if seams == "morph" or made.score < hard else cut
 
 
-def _own_steps(before: Sequence[Still], after: Sequence[Still]) -> list[float]:
-    """The clips' own steps near the join, sorted; frames that only repeat don't count."""
-    early = before[-NEIGHBOURS - 1 :]
-    late = after[: NEIGHBOURS + 1]
-    steps = [one.step(two) for side in (early, late) for one, two in pairwise(side)]
-    return sorted(step for step in steps if step > 0)
+def steps_of(frames: Iterable[Still]) -> list[float]:
+    """The steps from frame to frame; one frame is held at a time."""
+    return [one.step(two) for one, two in pairwise(frames)]
 
 
 def _joined(

@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,7 +32,7 @@ from lipsync_kit.postprocess.conform import Look
 from lipsync_kit.postprocess.findings import clip_findings, film_findings
 from lipsync_kit.postprocess.morph import Still
 from lipsync_kit.postprocess.mux import PictureTrack, mux
-from lipsync_kit.postprocess.seams import NEIGHBOURS, Join, join
+from lipsync_kit.postprocess.seams import Join, join, steps_of
 from lipsync_kit.postprocess.sound import encode_sound, master_samples
 from lipsync_kit.postprocess.splice import Part, copyable_sets, share, spliced, tagged
 from lipsync_kit.postprocess.survey import Survey, on_grid, survey
@@ -236,13 +236,15 @@ def _ending(film: _Film, index: int) -> Ending | None:
     clip, cutting, look = film.clips[following], film.cuttings[following], film.look
     most = _most_blended(film, index)
 
-    def choose(before: Sequence[Still], held: int) -> Join:
+    def choose(before: Sequence[Still], early: Sequence[float], held: int) -> Join:
         end = min(cutting.end, cutting.first + HEAD)
         head = shown_frames(clip, look, cutting.first, end, copying=cutting.copying)
-        after = [Still.of(frame) for frame in head]
-        return join(before, after, film.options.seams, most, held)
+        after = (Still.of(frame) for frame in head)
+        target = next(after)
+        steps = [*early, *steps_of(chain([target], after))]
+        return join(before, target, steps, film.options.seams, most, held)
 
-    return Ending(most + NEIGHBOURS + 1, choose)
+    return Ending(most, choose)
 
 
 def _most_blended(film: _Film, index: int) -> int:

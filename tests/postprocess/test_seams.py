@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from lipsync_kit.postprocess import Stitched, StitchOptions, Tile, stitch
 from lipsync_kit.postprocess.morph import Still
-from lipsync_kit.postprocess.seams import NEIGHBOURS, dissolve, join
+from lipsync_kit.postprocess.seams import NEIGHBOURS, dissolve, join, steps_of
 from lipsync_kit.progress import Silent
 from tests.ground_truth.checker import shown
 from tests.ground_truth.frames import Make, Plane, encode
@@ -155,7 +155,8 @@ def test_a_join_replaces_no_more_than_it_may(
 ) -> None:
     before = [Still(view(x)) for x in early]
     after = [Still(view(x)) for x in late[: NEIGHBOURS + 1]]
-    made = join(before, after, seams, most)  # type: ignore[arg-type]
+    steps = [*steps_of(before), *steps_of(after)]
+    made = join(before, after[0], steps, seams, most)  # type: ignore[arg-type]
     assert len(made.blended) <= min(most, len(before) - 1)
     assert (made.kind == "cut") == (not made.blended)
     assert all(still.planes.shape == before[0].planes.shape for still in made.blended)
