@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lipsync_kit.catalog import Model, find_model, total
+from lipsync_kit.engines.base import PassingFault
 from lipsync_kit.engines.chain import Links, waves
 from lipsync_kit.engines.fal.access import FalSettings, Secret
 from lipsync_kit.engines.order import (
@@ -22,8 +24,8 @@ from lipsync_kit.engines.order import (
     to_record,
 )
 from lipsync_kit.engines.orders import paid_jobs
-from lipsync_kit.engines.remote import Outlook, collect, job_rows, outlook
-from lipsync_kit.errors import BudgetError, UsageError
+from lipsync_kit.engines.remote import Outlook, collect, job_rows, outlook, total_receipt
+from lipsync_kit.errors import BudgetError, EngineError, SetupError, UsageError
 from lipsync_kit.ledger import Ledger, State
 from lipsync_kit.progress import Progress, Silent
 from lipsync_kit.project import Layout, load, locked
@@ -35,6 +37,9 @@ from lipsync_kit.takes import Takes
 if TYPE_CHECKING:
     from lipsync_kit.engines.fal.engine import FalEngine
     from lipsync_kit.rendering import Clips, RenderOptions
+
+BESIDE_PAUSE = 0.2
+"""Seconds between two looks into a ledger that another process writes."""
 
 LOCAL_STATUS: dict[State, str] = {
     "intent": "IN_QUEUE",
@@ -299,7 +304,8 @@ def cancel(
 ) -> Receipt:
     """Cancel what is at the service, all of it or these chunks.
 
-    A job that finished all the same is kept: its clip is fetched.
+    A job that finished all the same is kept: its clip is fetched. While another process
+    renders the project, that one writes down what comes of it.
     """
     bar = progress or Silent()
     project, layout = load(root), Layout(root)
@@ -307,20 +313,46 @@ def cancel(
     for index in chunks:
         if index not in known:
             raise UsageError(f"There is no chunk {index}: this project has 0 to {max(known)}.")
-    with (
-        paid_engine(settings) as engine,
-        locked(root, timeout, bar),
-        Ledger(layout.ledger) as ledger,
-    ):
+    with paid_engine(settings) as engine, Ledger(layout.ledger) as ledger:
         engine.check()
         model = find_model(project.model, project.task)
         work = _Order(layout, project, model, ledger).jobs()
         wanted = [job for job in work if not chunks or job.index in chunks]
         options = RemoteOptions(poll_interval, timeout, cancel=True)
-        receipt = collect(engine, ledger, _at_the_service(ledger, wanted), options, bar)
+        try:
+            with locked(root, 0.0, bar):
+                receipt = collect(engine, ledger, _at_the_service(ledger, wanted), options, bar)
+        except SetupError as held:
+            if held.code != "locked":
+                raise
+            bar.note(f"{held.message} It goes on with its other chunks.")
+            receipt = _cancel_beside(engine, ledger, wanted, timeout, held)
     if receipt.error is not None:
         raise receipt.error
     return receipt
+
+
+def _cancel_beside(
+    engine: FalEngine, ledger: Ledger, work: list[PaidJob], timeout: float, held: SetupError
+) -> Receipt:
+    """Cancel while another process, named by ``held``, waits for the jobs and records their end."""
+    until = time.monotonic() + timeout
+    asked: set[str] = set()
+    while left := _at_the_service(ledger, work):
+        for job in left:
+            attempt = ledger.live(job.content, job.take)
+            ref = None if attempt is None else attempt.ref
+            if ref is not None and ref.request_id not in asked:
+                try:
+                    engine.cancel(ref)
+                except PassingFault as fault:
+                    message = f"request {ref.request_id}: {fault.reason}"
+                    raise EngineError(message, code="unreachable") from None
+                asked.add(ref.request_id)
+        if time.monotonic() > until:
+            raise held
+        time.sleep(BESIDE_PAUSE)
+    return total_receipt(ledger, ())
 
 
 def _at_the_service(ledger: Ledger, work: list[PaidJob]) -> list[PaidJob]:
