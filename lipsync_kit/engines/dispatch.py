@@ -155,10 +155,11 @@ class Dispatch:
     def _later(self, error: LipsyncError, wait: float = 0.0) -> Step:
         """Send again after a while: nothing was accepted."""
         self._tries += 1
-        if self._tries >= TRIES:
+        pause = max(wait, 0.5 * 2 ** (self._tries - 1))
+        if self._tries >= TRIES or pause > self._options.timeout:
             return self.fail(error)
         self.phase = "new"
-        return Step("send", max(wait, 0.5 * 2 ** (self._tries - 1)))
+        return Step("send", pause)
 
     def _settle(self, attempt: Attempt) -> Step:
         """Look for a submit of unknown outcome in the service's own list."""
@@ -188,11 +189,14 @@ class Dispatch:
         return Step("again", self._settle_pause)
 
     def _looked_long_enough(self, attempt: Attempt) -> bool:
-        """Whether the service's list was seen and has had its time, however eager the user is."""
+        """Whether the list has had its time, however eager the user is.
+
+        One that can't be seen gets half of the ``--timeout``; then the user's word counts.
+        """
         assert self.deadline is not None
         left = self.deadline - time.monotonic()
         old = time.time() - attempt.created > RESUBMIT_AGE
-        return self._looked and (old or left < self._options.timeout / 2)
+        return (self._looked and old) or left < self._options.timeout / 2
 
     def _unsettled(self, attempt: Attempt, reason: str) -> Step:
         return self.fail(self._voice.unsettled(attempt, self._engine.console, reason))

@@ -16,6 +16,7 @@ from lipsync_kit.engines.fal.engine import FalEngine
 from lipsync_kit.engines.order import PaidJob
 from lipsync_kit.errors import (
     AccountError,
+    Rejected,
     UnsettledError,
 )
 from tests.engines.fal.conftest import settings_for
@@ -30,6 +31,13 @@ class TestSettling:
         receipt = shop.run()
         assert receipt.error is None
         assert len(shop.fal.billed) == len(shop.fal.asked("POST", "/omnihuman")) == 3
+
+    @pytest.mark.parametrize("kind", ["status_before", "drop_before", "garbage", "truncate"])
+    def test_a_list_that_stumbles_is_asked_again(self, shop: Shop, kind: Any) -> None:
+        shop.fal.fault("submit", "drop_after")
+        shop.fal.fault("list", kind, times=3)
+        assert shop.run().error is None
+        assert len(shop.fal.billed) == 3
 
     def test_a_list_that_lags_is_waited_for(self, shop: Shop) -> None:
         shop.fal.list_lag = 1.5
@@ -71,13 +79,23 @@ class TestSettling:
         assert shop.run(replace(QUICK, timeout=2.0, resubmit_lost=True)).error is None
         assert len(shop.fal.billed) == 3
 
-    def test_nobody_sends_again_what_could_not_be_looked_for(self, shop: Shop) -> None:
+    def test_what_can_not_be_looked_for_is_sent_again_only_on_the_users_word(
+        self, shop: Shop
+    ) -> None:
+        shop.fal.fault("submit", "drop_before")
+        shop.fal.fault("list", "drop_before", times=9999)
+        for _ in range(2):
+            failed(shop.run(replace(QUICK, timeout=0.4, parallel=1)), UnsettledError)
+        assert shop.fal.jobs == []
+        assert shop.run(replace(QUICK, timeout=2.0, resubmit_lost=True)).error is None
+        assert len(shop.fal.billed) == 3
+
+    def test_what_can_be_looked_for_in_the_end_is_not(self, shop: Shop) -> None:
         shop.fal.fault("submit", "drop_after")
         shop.fal.fault("list", "drop_before", times=999)
         shop.run(replace(QUICK, timeout=0.4, parallel=1))
-        failed(shop.run(replace(QUICK, timeout=1.0, resubmit_lost=True)), UnsettledError)
         shop.fal.faults.clear()
-        assert shop.run().error is None
+        assert shop.run(replace(QUICK, resubmit_lost=True)).error is None
         assert len(shop.fal.billed) == 3
 
     def test_even_then_it_is_looked_for_first(self, shop: Shop) -> None:
@@ -122,6 +140,12 @@ class TestSending:
         receipt = shop.run()
         assert [row.state for row in receipt.chunks] == ["done"] * 3
         assert len(shop.fal.billed) == 3
+
+    def test_nobody_waits_longer_than_the_timeout_to_send(self, shop: Shop) -> None:
+        wait = {"Retry-After": "3600"}
+        shop.fal.fault("submit", "status_before", times=9, status=429, headers=wait)
+        error = failed(shop.run(), Rejected)
+        assert error.code == "too_many_requests"
 
     def test_a_busy_service_is_asked_again(self, shop: Shop) -> None:
         body = {"detail": "busy", "type": "concurrent_requests_limit"}

@@ -137,8 +137,8 @@ class FalEngine:
         return self._wire.clock_offset
 
     def find(self, request: RemoteRequest, since: float, ahead: float | None = None) -> list[Ref]:
-        """Requests with exactly these arguments in fal's list, oldest first."""
-        ids = self._again(lambda: find_requests(self._wire, request, since, ahead))
+        """Requests with exactly these arguments in fal's list, oldest first; read once."""
+        ids = find_requests(self._wire, request, since, ahead)
         return [self.ref(request.model, request_id) for request_id in ids]
 
     def poll(self, ref: Ref, *, logs: bool) -> Look:

@@ -53,7 +53,7 @@ class Reply:
     def wait(self) -> float | None:
         """Seconds that ``Retry-After`` asks for."""
         value = self.headers.get("retry-after", "")
-        return float(value) if value.isdigit() else None
+        return float(value) if value.isdecimal() else None
 
     def json(self) -> Any:
         """The body as JSON, or ``None`` when it isn't any."""
