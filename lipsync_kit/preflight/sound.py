@@ -26,7 +26,7 @@ from lipsync_kit.project import Layout
 from lipsync_kit.recipe import stage_key
 from lipsync_kit.store import atomic, digest_file, digest_json
 
-_HEARING_VERSION = 6
+_HEARING_VERSION = 7
 
 
 class Options(Protocol):

@@ -17,8 +17,14 @@ from lipsync_kit.preflight.sound_level import OFFSET_HEARD
 from lipsync_kit.preflight.sound_noise import Noise, estimate_noise, fall_rate
 from lipsync_kit.schema import Finding
 
-_MUSIC = 2.0  # tones at once that nothing but music has
+_CLIPPED = 1e-4  # share of all samples; a syllable now and then is not heard
+_CLIPPED_SECONDS = 0.02
+_NOISY = 20.0  # dB of voice over noise
+_RUMBLE = 10.0
+_MUSIC = 1.5  # tones at once that nothing but music has
+_DYING = 5.0  # dB by which what is left in the rests varies when it is the voice, ringing on
 _ROOM = 95.0  # dB a second: a room of 0.7 s or so
+_ENOUGH = 600  # levels, of 10 ms
 _LOSSY_CLAIM = 2.0  # container durations lie by up to this many seconds
 
 
@@ -38,14 +44,15 @@ def spoken_share(hearing: Hearing) -> float:
 
 
 def _clipping(heard: Heard) -> Finding | None:
-    count = heard.hearing.clipped
-    if count < 10:
+    hearing = heard.hearing
+    count, rate = hearing.clipped, hearing.sample_rate
+    share = count / (hearing.seconds * rate * hearing.channels)
+    if share < _CLIPPED and count < _CLIPPED_SECONDS * rate:
         return None
-    share = count / (heard.hearing.seconds * heard.hearing.sample_rate)
     return Finding(
         code="clipping",
         severity="warning",
-        message=f"The sound is clipped: {count} samples at full scale.",
+        message=f"The sound is clipped: {count} samples in flattened peaks.",
         hint="Record or export it again at a lower level; distortion makes mouths flutter.",
         data={"samples": count, "share": share},
     )
@@ -132,26 +139,38 @@ def _channels(heard: Heard) -> Finding | None:
 
 def _noise(heard: Heard) -> Finding | None:
     noise, cleaned = heard.noise, heard.cleaned
-    if noise.voice >= 20 and noise.whole >= 20:
-        return None
-    others = noise.steady > OTHERS and noise.voice < 15 and not _plays(heard)
+    if _plays(heard) or _rings_for(heard) is not None:
+        return None  # that is what is under the voice, then
+    data = {
+        "snr_db": round(noise.voice, 1),
+        "snr_db_with_rumble": round(noise.whole, 1),
+        "varies_db": round(noise.steady, 2),
+    }
+    if noise.voice >= _NOISY:
+        if noise.whole >= _RUMBLE:
+            return None
+        return Finding(
+            code="rumble",
+            severity="info",
+            message=f"Rumble below 100 Hz is only about {noise.whole:.0f} dB under the voice.",
+            hint="It moves no lips, but it is heard: a low cut at 80 Hz takes it out.",
+            data=data,
+        )
+    others = noise.steady > OTHERS and noise.voice < 15
     what = "other voices" if others else "the noise"
     return Finding(
         code="babble" if others else "noisy",
         severity="warning" if noise.voice < 10 and not cleaned.model else "info",
-        message=f"The voice is only about {min(noise.voice, noise.whole):.0f} dB above {what}.",
+        message=f"The voice is only about {noise.voice:.0f} dB above {what}.",
         hint="Record closer to the microphone, away from others: lips also follow what is not "
         "the voice, and pauses are hard to find.",
-        data={
-            "snr_db": round(noise.voice, 1),
-            "snr_db_with_rumble": round(noise.whole, 1),
-            "varies_db": round(noise.steady, 2),
-        },
+        data=data,
     )
 
 
 def _plays(heard: Heard) -> bool:
-    return heard.hearing.tones >= _MUSIC and heard.noise.voice < 35
+    noise = heard.noise
+    return heard.hearing.tones >= _MUSIC and noise.voice < 35 and noise.steady < _DYING
 
 
 def _music(heard: Heard) -> Finding | None:
@@ -168,21 +187,29 @@ def _music(heard: Heard) -> Finding | None:
     )
 
 
-def _reverberation(heard: Heard) -> Finding | None:
-    levels = heard.hearing.levels
-    if heard.noise.voice < 22 or len(levels) < 1000:
-        return None  # noise hides how the voice dies away
+def _rings_for(heard: Heard) -> float | None:
+    """How long the room rings on, in seconds, if it is heard."""
+    levels, noise = heard.hearing.levels, heard.noise
+    # Noise hides how the voice dies away; a dying voice is no noise, but varies as none does.
+    hidden = noise.voice < 22 and not (noise.voice >= 12 and noise.steady > _DYING)
+    if hidden or len(levels) < _ENOUGH:
+        return None
     speech, floor = speech_and_floor(levels)
     rate = fall_rate(levels, floor, speech)
-    if rate is None or rate > _ROOM:
+    return None if rate is None or rate > _ROOM else 60 / rate
+
+
+def _reverberation(heard: Heard) -> Finding | None:
+    seconds = _rings_for(heard)
+    if seconds is None:
         return None
     return Finding(
         code="reverberant",
         severity="info",
-        message=f"The room rings on for about {60 / rate:.1f} s.",
+        message=f"The room rings on for about {seconds:.1f} s.",
         hint="Record closer to the microphone or in a furnished room: in reverberation the "
         "mouth closes late, and pauses are shorter.",
-        data={"reverberation_seconds": round(60 / rate, 2)},
+        data={"reverberation_seconds": round(seconds, 2)},
     )
 
 

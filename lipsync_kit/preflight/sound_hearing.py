@@ -35,6 +35,9 @@ WINDOW = BLOCK_SECONDS * SAMPLE_RATE
 
 _SECONDS_A_REST = 10
 _FULL_SCALE = np.float32(32766 / 32768)
+_FLAT = 3  # samples in a row at the very top: a peak has one, or two
+_OFTEN = 5  # flat peaks of one height in a block, below full scale, that are no accident
+_AUDIBLE = 0.05
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ class Hearing:
     ``samples`` counts 48 kHz samples. ``energies``: see :mod:`.loudness`. ``highest`` and
     ``lowest``: the extreme samples of each channel in every :data:`WINDOW`. ``offset``: each
     channel's mean (DC). ``power``: each channel's mean square; ``cross``: the mean product of
-    the two. ``clipped``: samples at full scale, at the source's rate. ``speech``, ``levels``
+    the two. ``clipped``: samples in clipped peaks, at the source's rate. ``speech``, ``levels``
     and ``bands``: see :class:`.sound_voice.Heard`, of channel ``best``. ``tones``: see
     :func:`.sound_noise.count_tones`. ``print_ends`` and
     ``print_marks``: see :class:`.sound_prints.Prints`; none of a lossy recording, whose
@@ -125,8 +128,7 @@ class Tally:
 
     def source(self, block: Block) -> None:
         """Take in what was decoded, before anything is computed from it."""
-        if max(block.max(initial=0.0), -block.min(initial=0.0)) >= _FULL_SCALE:
-            self.clipped += int(np.count_nonzero(np.abs(block) >= _FULL_SCALE))
+        self.clipped += sum(_flattened(channel) for channel in block)
         if self.printer is not None:
             self.printer.feed(block)
 
@@ -149,6 +151,22 @@ class Tally:
             "power": np.diag(self.products) / self.samples,
             "cross": float(self.products[0, -1]) / self.samples,
         }
+
+
+def _flattened(channel: npt.NDArray[np.float32]) -> int:
+    """Samples of peaks that were cut off, at full scale or below it by a lower level since."""
+    found = 0
+    for top, side in ((channel.max(initial=0), channel), (-channel.min(initial=0), -channel)):
+        if top < _AUDIBLE:
+            continue
+        at = np.flatnonzero(side >= min(top, _FULL_SCALE))
+        if len(at) < _FLAT:
+            continue
+        runs = np.diff(np.flatnonzero(np.diff(at, prepend=-2, append=at[-1] + 2) > 1))
+        flat = runs[runs >= _FLAT]
+        if top >= _FULL_SCALE or len(flat) >= _OFTEN:
+            found += int(flat.sum())
+    return found
 
 
 def tallied(scratch: Scratch) -> Tally:

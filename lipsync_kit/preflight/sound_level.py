@@ -43,6 +43,7 @@ _SETTLING = 3 * STEP  # what the K filter needs to forget how it was started
 _STAYS = 0.3  # LU by which an edit may move the loudness before the gain follows
 _CLOSE = 0.02
 _TRIES = 8
+_FLATTEST = 0.05  # LU that a dB more must give
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ class Earlier:
     spans: Sequence[tuple[int, int, int]]
 
 
-@stage("audio.loudness", version=1)
+@stage("audio.loudness", version=2)
 class Loudness:
     """Level to a loudness target without changing length (ITU-R BS.1770-4, EBU R 128).
 
@@ -161,14 +162,18 @@ class Leveller:
             energies = self._energies_after(factor(earlier))
             if abs(self._target - integrated(energies)) < _STAYS:
                 return factor(earlier), energies
-        gain = factor(self._target - loudness)
+        gain = step = self._target - loudness
+        energies, reached = self._heard * factor(gain) ** 2, loudness
         for _ in range(_TRIES):
-            energies = self._energies_after(gain)
-            missing = self._target - integrated(energies)
-            if abs(missing) < _CLOSE:
-                break
-            gain *= factor(missing)
-        return gain, energies
+            energies = self._energies_after(factor(gain))
+            now = integrated(energies)
+            # The more is limited, the less a dB more gives: how much, the last step told.
+            slope = min(1.0, (now - reached) / step) if step else 1.0
+            if abs(self._target - now) < _CLOSE or slope < _FLATTEST:
+                break  # there, or peaks allow no more
+            step, reached = (self._target - now) / slope, now
+            gain += step
+        return factor(gain), energies
 
     def _energies_after(self, gain: float) -> Energies:
         energies = self._heard * gain**2

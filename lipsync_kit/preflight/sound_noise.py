@@ -16,6 +16,7 @@ _QUIETEST = 0.15
 _AROUND = 3
 _STANDS_OUT = 10.0
 _HIGHEST = 1000.0
+_LOWEST = 4
 _TONE = 15.0
 _ROWS = 8192  # rows of bands worked on at once: an hour has 180,000
 
@@ -102,7 +103,8 @@ def find_hum(windows: Iterable[npt.NDArray[np.float32]], sample_rate: int) -> Hu
     """Mains hum in a sound of which ``windows`` are stretches of 4 s, spread over it.
 
     A line is hum when it is there in most of them, stands 10 dB above its surroundings, and
-    is a multiple of 50 or 60 Hz. One line alone may be anything else.
+    is a multiple of 50 or 60 Hz, the lowest a small one. One line alone may be anything else,
+    and so may high ones: an F and its overtones lie near multiples of 50 Hz too.
     """
     spectra: list[Power] = []
     powers: list[float] = []
@@ -120,8 +122,9 @@ def find_hum(windows: Iterable[npt.NDArray[np.float32]], sample_rate: int) -> Hu
     found: list[list[int]] = []
     for mains in (50.0, 60.0):
         multiples = [mains * k for k in range(1, int(_HIGHEST / mains) + 1)]
-        peaks = (_line_near(levels, line, size, sample_rate) for line in multiples)
-        found.append([peak for peak in peaks if peak is not None])
+        peaks = [_line_near(levels, line, size, sample_rate) for line in multiples]
+        low = any(peak is not None for peak in peaks[:_LOWEST])
+        found.append([peak for peak in peaks if peak is not None and low])
     lines = max(found, key=len)
     if len(lines) < 2:
         return Hum()

@@ -5,13 +5,12 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
+import json
 import resource
 import subprocess
 import sys
 import tempfile
-from fractions import Fraction
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +20,14 @@ import soxr
 
 from tests.benchmarks.spoken import RATE, require_prompts, spoken
 
-# Decibels of the target: the limiter has nothing to do, or as much as with loud speech.
-TARGETS = {"clean": -24.0, "with limiter": -16.0}
+PORTRAIT = Path(__file__).parents[2] / "fixtures" / "portrait.png"
+OPTIONS = {
+    "clean": ("--lufs", "-24"),  # nothing to limit
+    "with limiter": (),
+    "much limited": ("--lufs", "-10"),
+    "skipping silence": ("--skip-silence", "1"),
+    "levelled": ("--level",),
+}
 
 
 def make_mp3(folder: Path, minutes: float) -> Path:
@@ -61,31 +66,56 @@ def decoding_seconds(mp3: Path) -> float:
     return min(spent)
 
 
-def _prepare(source: Path, project: Path, options: dict[str, Any], answer: Any) -> None:
-    from tests.preflight.narrations import prepare
-
-    before = os.times()
-    narration = prepare(source, project, Fraction(25), **options)
-    after = os.times()
-    used = (after.user - before.user) + (after.system - before.system)
-    used += after.children_user + after.children_system
-    # Not ru_maxrss: that remembers what the parent had before it started this process.
-    status = Path("/proc/self/status").read_text()
-    peak = int(status.split("VmHWM:")[1].split()[0]) / 1024
-    answer.put(
-        (used, peak, narration.audio.samples, sum(c.end - c.start for c in narration.chunks))
-    )
+def prepared(source: Path, project: Path, *options: str) -> tuple[float, float, dict[str, Any]]:
+    """CPU seconds and peak MB of all processes of the whole command, and what it printed."""
+    command = [sys.executable, "-m", "lipsync_kit", "prep", str(project), "--image", str(PORTRAIT)]
+    command += ["--audio", str(source), *options]
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    watch = Watch(process.pid)
+    out, _ = process.communicate()
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return used, watch.peak(), json.loads(out)
 
 
-def prepared(source: Path, project: Path, **options: Any) -> tuple[float, float, int, int]:
-    """CPU seconds, peak MB, samples and samples in chunks of a preparation in a fresh process."""
-    context = multiprocessing.get_context("spawn")
-    answer: Any = context.Queue()
-    process = context.Process(target=_prepare, args=(source, project, options, answer))
-    process.start()
-    result: tuple[float, float, int, int] = answer.get()
-    process.join()
-    return result
+class Watch(threading.Thread):
+    """The most memory that a process and all it started have at once, looked at every 20 ms."""
+
+    def __init__(self, process: int) -> None:
+        super().__init__(daemon=True)
+        self._process, self._peak, self._done = process, 0.0, threading.Event()
+        self.start()
+
+    def run(self) -> None:
+        while not self._done.wait(0.02):
+            self._peak = max(self._peak, sum(map(resident, family(self._process))))
+
+    def peak(self) -> float:
+        self._done.set()
+        self.join()
+        return self._peak
+
+
+def family(process: int) -> list[int]:
+    """A process and all that descend from it."""
+    found = [process]
+    try:
+        for task in Path(f"/proc/{process}/task").iterdir():
+            for child in (task / "children").read_text().split():
+                found += family(int(child))
+    except OSError:  # it ended meanwhile
+        pass
+    return found
+
+
+def resident(process: int) -> float:
+    """MB of a process in memory, shared libraries included."""
+    try:
+        pages = int(Path(f"/proc/{process}/statm").read_text().split()[1])
+    except (OSError, IndexError):
+        return 0.0
+    return pages * resource.getpagesize() / 2**20
 
 
 def main() -> None:
@@ -96,13 +126,13 @@ def main() -> None:
         mp3 = make_mp3(folder, minutes)
         decoding = decoding_seconds(mp3)
         print(f"{minutes:g} min MP3; decoding with ffmpeg: {decoding:.1f} CPU s\n")
-        print(f"{'':14} {'CPU s':>7} {'x decode':>9} {'peak MB':>8} {'off':>4}")
-        for label, lufs in TARGETS.items():
-            used, peak, samples, tiled = prepared(mp3, folder / label, lufs=lufs)
-            ratio = used / decoding
-            print(f"{label:14} {used:7.1f} {ratio:9.2f} {peak:8.0f} {samples - tiled:4}")
-        used, peak, *_ = prepared(mp3, folder / "clean", lufs=TARGETS["clean"])
-        print(f"{'again':14} {used:7.1f} {used / decoding:9.2f} {peak:8.0f}")
+        print(f"{'whole command':16} {'CPU s':>7} {'x decode':>9} {'peak MB':>8} {'off':>4}")
+        runs = {name: (name, *options) for name, options in OPTIONS.items()}
+        for label, (project, *options) in (*runs.items(), ("again", runs["clean"])):
+            used, peak, plan = prepared(mp3, folder / project, *options)
+            tiled = sum(chunk["end"] - chunk["start"] for chunk in plan["chunks"])
+            off = plan["audio"]["samples"] - tiled
+            print(f"{label:16} {used:7.1f} {used / decoding:9.2f} {peak:8.0f} {off:4}", flush=True)
 
 
 if __name__ == "__main__":
