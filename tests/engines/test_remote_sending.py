@@ -19,6 +19,7 @@ from lipsync_kit.errors import (
     Rejected,
     UnsettledError,
 )
+from lipsync_kit.ledger import Ledger
 from tests.engines.fal.conftest import settings_for
 from tests.engines.shop import QUICK, Shop, failed
 from tests.fal_server import FalServer
@@ -205,7 +206,10 @@ class TestInterrupting:
         shop.arrived = interrupt  # type: ignore[method-assign]
         with pytest.raises(Stop):
             shop.run(retake=[2])
-        assert all(row["request_id"] for row in shop.rows())
+        with Ledger(shop.layout.ledger) as ledger:  # whether or not the POST had left by then
+            known = {one.ref.request_id for one in ledger.attempts() if one.ref is not None}
+            assert {one.state for one in ledger.attempts()} <= {"submitted", "done"}
+        assert known == {job.id for job in shop.fal.jobs}
 
     def test_a_ref_that_the_ledger_does_not_know_is_not_invented(self, shop: Shop) -> None:
         engine = FalEngine(settings_for(shop.fal))
