@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from lipsync_kit.engines.preview.dub_colours import to_bt709
 from lipsync_kit.engines.preview.grid import Area
 from lipsync_kit.errors import InputError
 from lipsync_kit.media.probe import opened
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
 
 U8 = npt.NDArray[np.uint8]
+
+_PLANAR: Final = ("yuv420p", "yuvj420p")
+_FULL: Final = 2  # libavutil's number of full range
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +86,7 @@ def pictures(
 
 
 def _picture(place: int, frame: VideoFrame) -> Picture:
-    if frame.format.name != "yuv420p":
+    if frame.format.name not in _PLANAR:
         frame = frame.reformat(format="yuv420p")
     luma, blue, red = (
         np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)[
@@ -90,4 +94,7 @@ def _picture(place: int, frame: VideoFrame) -> Picture:
         ]
         for plane in frame.planes
     )
-    return Picture(place, luma, np.dstack([blue, red]))
+    full_range = frame.format.name == "yuvj420p" or int(frame.color_range) == _FULL
+    return Picture(
+        place, *to_bt709(luma, np.dstack([blue, red]), int(frame.colorspace), full_range)
+    )

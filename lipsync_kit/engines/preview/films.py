@@ -58,7 +58,7 @@ class Driver:
     fps: Fraction
 
 
-@stage("preview.speaker", version=1)
+@stage("preview.speaker", version=2)
 class WhoSpeaks:
     """The speaker of a video that is dubbed. ``face``: 0 is the largest in every shot."""
 
@@ -66,7 +66,7 @@ class WhoSpeaks:
     face: int
 
 
-@stage("preview.clip", version=3)
+@stage("preview.clip", version=4)
 class Clip:
     """A clip of a film."""
 
@@ -230,15 +230,19 @@ class DubFilm:
 
     def faults(self) -> list[Finding]:
         """A video without a face, or one that hides it for the most part."""
-        share = Speaker.load(self._path).share
+        speaker = Speaker.load(self._path)
+        share = speaker.share
         if share >= MOSTLY:
             return []
-        how = "no face was found" if share == 0 else f"the speaker is seen {share:.0%} of the time"
+        if share == 0 and 0 < speaker.faces <= self.face:
+            return [_no_such_face(self.face, speaker.faces)]
+        seen = f"the speaker is seen {share:.0%} of the time; the rest of the preview"
         return [
             Finding(
                 code="no_face" if share == 0 else "face_seldom",
                 severity="warning",
-                message=f"video: {how}; the rest of the preview is the video as it was.",
+                message=f"video: {seen if share else 'no face was found; the preview'} is the "
+                "video as it was.",
                 hint="Take a video that shows the speaker, or another one with --face N.",
                 data={"share": round(share, 3)},
             )
@@ -265,6 +269,18 @@ class DubFilm:
 
 MOSTLY = 0.5
 """The share of a video from which on its speaker counts as seen."""
+
+
+def _no_such_face(face: int, faces: int) -> Finding:
+    most = "one face" if faces == 1 else f"{faces} faces"
+    return Finding(
+        code="no_such_face",
+        severity="warning",
+        message=f"--face {face}: no more than {most} can be seen at once; the preview is the "
+        "video as it was.",
+        hint="Count from 0, the largest face.",
+        data={"faces": faces},
+    )
 
 
 def _image(layout: Layout, project: Project) -> Path:
