@@ -10,6 +10,7 @@ from typing import Any
 
 from tests.fal_server.faults import Fault, Faults
 from tests.fal_server.jobs import Counter, Job
+from tests.fal_server.manners import Manner
 from tests.fal_server.wire import KEY, Handler, Seen, Server
 
 __all__ = ["KEY", "FalServer", "Seen", "Stranger"]
@@ -20,6 +21,7 @@ class FalServer:
 
     ``list_lag``: seconds until a request shows up in the list. ``page``: items a page of it.
     ``flaky``: share of GETs that fail. ``late_cancel``: a cancelled job finishes all the same.
+    ``manner``: how it words and frames its replies.
     """
 
     def __init__(
@@ -30,6 +32,7 @@ class FalServer:
         list_lag: float = 0.0,
         page: int = 2,
         late_cancel: bool = False,
+        manner: Manner = "plain",
         port: int = 0,
     ) -> None:
         self.counter = Counter(queue_seconds, run_seconds)
@@ -37,6 +40,7 @@ class FalServer:
         self.list_lag = list_lag
         self.page = page
         self.late_cancel = late_cancel
+        self.manner = manner
         self.logs: list[str] = []
         self.flaky = 0.0
         self.stranger_url = "http://127.0.0.1:9"

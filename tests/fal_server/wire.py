@@ -14,6 +14,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from tests.fal_server.faults import Fault
 from tests.fal_server.jobs import Job
+from tests.fal_server.manners import framed, worded
 
 if TYPE_CHECKING:
     from tests.fal_server.server import FalServer
@@ -169,7 +170,8 @@ class Handler(BaseHTTPRequestHandler):
         self._send(200, self.fal.counter.clip(job), "video/mp4")
 
     def _json(self, status: int, body: Any, headers: dict[str, str] | None = None) -> None:
-        self._send(status, json.dumps(body).encode(), "application/json", headers)
+        document = worded(self.fal.manner, body)
+        self._send(status, json.dumps(document).encode(), "application/json", headers)
 
     def _send(
         self,
@@ -192,12 +194,13 @@ class Handler(BaseHTTPRequestHandler):
         length = len(body)
         if fault is not None and fault.kind == "truncate":
             body = body[: length // 2]
-        lines = [f"HTTP/1.1 {status} X", f"Content-Type: {media_type}", f"Content-Length: {length}"]
-        lines.append(f"Date: {self.date_time_string()}")
-        lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
+        told = {"Content-Type": media_type, "Content-Length": str(length)}
+        told |= {"Date": self.date_time_string(), **(headers or {})}
+        accepts = self.headers.get("Accept-Encoding", "")
+        head, body, ends = framed(self.fal.manner, status, told, body, accepts=accepts)
         self.fal.watch(self._name, True)
-        head = "\r\n".join(lines).encode() + b"\r\n\r\n"
         self.wfile.write(head if self.command == "HEAD" else head + body)
+        self.close_connection = self.close_connection or ends
         if fault is not None and fault.kind == "truncate":
             self._drop()
 
