@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from lipsync_kit.postprocess.tile import Seams, Tile
 
 
-@stage("post.film", version=1)
+@stage("post.film", version=2)
 class Stitch:
     """Join the clips on the frame grid and lay the master under them."""
 

@@ -72,8 +72,8 @@ MOST_BLENDED = 12
 LEAST_BLENDED = 5
 """Frames that a blend may take where there is no pause."""
 
-BEFORE_PAUSE = 3
-"""Frames before a pause that a blend may take too: lips are closing there already."""
+BEFORE_PAUSE = 4
+"""Frames before a pause that a blend may take too: a word's end fades there, lips are closing."""
 
 
 def stitch(

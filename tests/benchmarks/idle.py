@@ -6,8 +6,10 @@ Real videos are cut at random moments into pairs of clips, as models would retur
 pair is stitched twice: as it is, and with an idle clip between the two, made of the last
 ``--pause`` of the one and the first of the other (0: of their single frames at the seam). A
 score is the largest change of blurred luma across a seam over the clips' own median change;
-``step`` is the largest change inside the idle clip over the same. ``stillest second`` is the
-least change that adds up in any second of it, over the clips' own median; a frozen picture has 0.
+``largest step inside`` is the same of the idle clip itself. ``stillest second`` is the least
+change that adds up in any second of it, over the clips' own median; a frozen picture has 0.
+Sharpness is the least Laplacian variance of an idle frame over the least of twelve frames on
+either side.
 """
 
 from __future__ import annotations
@@ -33,6 +35,9 @@ from lipsync_kit.postprocess.survey import survey
 from lipsync_kit.progress import Silent
 from lipsync_kit.timing import edge, grid_sample
 from tests.benchmarks.seams import LENGTH, Plane, cut, cuts_of, detail, glance, luma, measure
+
+STILL = 0.15
+"""Luma steps of a clip that hardly moves; noise alone makes as much."""
 
 
 @dataclass(frozen=True)
@@ -75,10 +80,11 @@ def film(clips: Sequence[Path], frames: Sequence[int], rate: Fraction, out: Path
 def inside(shown: Sequence[Plane], first: int, end: int, rate: Fraction) -> tuple[float, ...]:
     glances = [glance(plane) for plane in shown]
     steps = np.array([np.abs(b - a).mean() for a, b in pairwise(glances)])
-    own = float(np.median(np.concatenate([steps[: first - 1], steps[end:]])))
+    own = max(float(np.median(np.concatenate([steps[: first - 1], steps[end:]]))), STILL)
     idle = steps[first : end - 1]
     second = np.convolve(idle, np.ones(round(rate)), "valid")
-    sharp = min(detail(shown[n]) for n in range(first, end)) / detail(shown[first - 1])
+    around = min(detail(shown[n]) for n in (*range(first - 12, first), *range(end, end + 12)))
+    sharp = min(detail(shown[n]) for n in range(first, end)) / around
     return float(idle.max() / own), float(second.min() / own), sharp
 
 
