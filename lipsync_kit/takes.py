@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 from lipsync_kit.errors import UsageError
@@ -76,11 +77,16 @@ class Takes:
         return number
 
     def discard(self, keep: set[Path]) -> None:
-        """Remove the takes that are not in ``keep``: for engines whose clips cost nothing."""
+        """Remove the takes that are not in ``keep``: for engines whose clips cost nothing.
+
+        What a run that was killed left behind goes with them.
+        """
         folder = self._layout.take(self._engine, "", 1).parent
         if folder.is_dir():
             for path in folder.iterdir():
-                if path not in keep:
+                if path.is_dir():
+                    shutil.rmtree(path)
+                elif path not in keep:
                     path.unlink()
 
     def _save(self) -> None:

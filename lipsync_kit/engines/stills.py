@@ -13,6 +13,7 @@ from itertools import groupby
 from pathlib import Path
 
 from lipsync_kit import film, timing
+from lipsync_kit.errors import InputError
 from lipsync_kit.executor import cores, each
 from lipsync_kit.postprocess.assemble import cut_out, shown_frames
 from lipsync_kit.postprocess.conform import Look
@@ -68,12 +69,18 @@ def still_clips(
     """A clip for every chunk that was not sent.
 
     ``clips``: those of all others, by chunk; ``jobs``: how many are made at once. Raises
-    :class:`~lipsync_kit.errors.InputError` when one of them can't be read.
+    :class:`~lipsync_kit.errors.InputError` when one of them can't be read, or there is none.
     """
     stills = [chunk for chunk in project.chunks if chunk.kind == "still"]
     own = {chunk.index: layout.root / chunk.video for chunk in stills if chunk.video}
     if len(own) == len(stills):
         return own
+    if not clips:
+        raise InputError(
+            f"{layout.plan}: all of its sound counts as silence, so no clip was asked for.",
+            code="all_silent",
+            hint="Prepare it again without --skip-silence.",
+        )
     room = _Room(layout, project, clips)
     takes = Takes(layout, ENGINE)
     idles = dict(room.idles())

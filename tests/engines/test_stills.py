@@ -16,6 +16,7 @@ import soundfile
 
 from lipsync_kit import schema
 from lipsync_kit.engines.stills import still_clips
+from lipsync_kit.errors import InputError
 from lipsync_kit.postprocess import StitchOptions, stitch
 from lipsync_kit.postprocess.morph import Still
 from lipsync_kit.progress import Silent
@@ -155,7 +156,10 @@ def test_clips_of_other_rates_and_sizes(tmp_path: Path) -> None:
 def test_they_are_made_once(tmp_path: Path) -> None:
     room = Room(tmp_path, "tstst")
     before = {index: (path, path.stat().st_mtime_ns) for index, path in room.stills().items()}
+    left = before[1][0].parent / ".idle-left-by-a-run-that-was-killed"
+    left.mkdir()
     again = {index: (path, path.stat().st_mtime_ns) for index, path in room.stills().items()}
+    assert not left.exists()
     assert again == before
     room.clip(4, 200)
     changed = room.stills()
@@ -171,3 +175,9 @@ def test_a_dubbed_video_goes_on_by_itself(tmp_path: Path) -> None:
     chunks = (room.project.chunks[0], still, room.project.chunks[2])
     room.project = room.project.model_copy(update={"chunks": chunks, "task": "dub"})
     assert room.stills() == {1: piece}
+
+
+def test_nothing_but_silence_is_said(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="counts as silence") as said:
+        Room(tmp_path, "s").stills()
+    assert "--skip-silence" in said.value.hint
