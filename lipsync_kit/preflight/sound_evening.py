@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,7 @@ _STILL_APART = 5.0  # the same after an edit, where they were evened out before
 _REFERENCE = -23.0
 _MOST = 20.0  # LU by which the quietest is lifted over the loudest: its noise comes with it
 _STAYS = 1.5  # LU by which an edit may move a section before its gain follows
+_NEAR = 10 * SAMPLE_RATE  # samples from where a gain moved to where it would be moved now
 _RAMP = SAMPLE_RATE  # samples over which a gain moves at most
 _FADES = 0.15  # seconds in which the word before a pause may still fade away
 _SETS_IN = 0.05
@@ -133,7 +134,7 @@ def even_out(
     wanted = [min(_REFERENCE - section.lufs, loudest + _MOST) for section in sections]
     ramps = [_ramp(section.end, pauses) for section in sections[:-1]]
     if before is None or not were:
-        return Evened(tuple(sections), tuple(wanted), tuple(ramps))
+        return Evened(_between(sections, ramps), tuple(wanted), tuple(ramps))
     earlier = _Before(before, spans)
     voices = {section.voice: gain for section, gain in zip(sections, wanted, strict=True)}
     for voice, gain in voices.items():
@@ -143,7 +144,19 @@ def even_out(
         earlier.gain([section], gain, voices[section.voice])
         for section, gain in zip(sections, wanted, strict=True)
     ]
-    return Evened(tuple(sections), tuple(gains), tuple(earlier.ramp(ramp) for ramp in ramps))
+    moves = zip(ramps, itertools.pairwise(gains), itertools.pairwise(sections), strict=True)
+    ramps = [earlier.ramp(ramp, ends, one.start, other.end) for ramp, ends, (one, other) in moves]
+    return Evened(_between(sections, ramps), tuple(gains), tuple(ramps))
+
+
+def _between(sections: Sequence[Section], ramps: Sequence[Ramp]) -> tuple[Section, ...]:
+    """The sections, meeting where the ramps are."""
+    middles = [(ramp.start + ramp.end) // 2 for ramp in ramps]
+    bounds = [sections[0].start, *middles, sections[-1].end]
+    return tuple(
+        replace(section, start=start, end=end)
+        for section, (start, end) in zip(sections, itertools.pairwise(bounds), strict=True)
+    )
 
 
 def _ramp(place: int, pauses: Sequence[Pause]) -> Ramp:
@@ -161,15 +174,16 @@ class _Before:
 
     def __init__(self, evened: Evened, spans: Sequence[tuple[int, int, int]]) -> None:
         self._stretches: list[tuple[int, int, float]] = []
-        self._ramps: list[Ramp] = []
+        self._ramps: list[tuple[Ramp, tuple[float, float]]] = []
         pairs = list(zip(evened.sections, evened.gains, strict=True))
         for start, end, shift in spans:
             for section, gain in pairs:
                 low, high = max(start, section.start + shift), min(end, section.end + shift)
                 if low < high:
                     self._stretches.append((low, high, gain))
-            moved = [Ramp(ramp.start + shift, ramp.end + shift) for ramp in evened.ramps]
-            self._ramps += [ramp for ramp in moved if start <= ramp.start and ramp.end <= end]
+            for ramp, ends in zip(evened.ramps, itertools.pairwise(evened.gains), strict=True):
+                if start <= ramp.start + shift and ramp.end + shift <= end:
+                    self._ramps.append((Ramp(ramp.start + shift, ramp.end + shift), ends))
 
     def gain(self, alike: Sequence[Section], wanted: float, otherwise: float) -> float:
         """The gain that most of some sections had when it is about what is ``wanted`` now."""
@@ -184,10 +198,13 @@ class _Before:
         had = max(shared, key=lambda gain: shared[gain])
         return had if abs(had - wanted) <= _STAYS else otherwise
 
-    def ramp(self, wanted: Ramp) -> Ramp:
-        """The ramp that was in the same pause."""
-        same = (ramp for ramp in self._ramps if ramp.start < wanted.end and wanted.start < ramp.end)
-        return next(same, wanted)
+    def ramp(self, wanted: Ramp, ends: tuple[float, float], low: int, high: int) -> Ramp:
+        """The nearest ramp between the same gains that lay in ``[low, high)``."""
+        low, high = max(low, wanted.start - _NEAR), min(high, wanted.end + _NEAR)
+        same = [
+            ramp for ramp, had in self._ramps if had == ends and low <= ramp.start < ramp.end < high
+        ]
+        return min(same, key=lambda ramp: abs(ramp.start - wanted.start), default=wanted)
 
 
 def unmoved(kept: Sequence[Kept], now: Curve | None, before: Curve | None) -> list[Kept]:
