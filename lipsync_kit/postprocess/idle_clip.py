@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from lipsync_kit.media.h264 import build_avcc
 from lipsync_kit.media.x264 import Piece, encode
-from lipsync_kit.postprocess.assemble import WHOLE, shown_frames
+from lipsync_kit.postprocess.assemble import PATCH, WHOLE, shown_frames
 from lipsync_kit.postprocess.conform import Look
 from lipsync_kit.postprocess.idle_plan import Crossing, Part, Shot, passed, programme
 from lipsync_kit.postprocess.morph import Still, morph, path_between
@@ -36,8 +36,11 @@ if TYPE_CHECKING:
 
     from lipsync_kit.postprocess.idle_draw import Idler
 
-HOW = replace(WHOLE, keyint=250)
-"""How idle clips are encoded: with the parameter sets of all that is made whole."""
+LOOPS = replace(WHOLE, keyint=250)
+"""How loops are encoded: with the parameter sets of all that is made whole."""
+
+ENDS = replace(LOOPS, crf=PATCH.crf)
+"""How the way in and the way out are: so well that the encoder makes no step at the seams."""
 
 _FEWEST, _MOST_CROSSING = 6, 1
 """Frames of a crossing at least, seconds at most."""
@@ -82,10 +85,10 @@ def make_idle(idle: Idle, out: Path, threads: int = 1) -> None:
     left = idle.frames
     made: dict[tuple[Part, ...], Piece] = {}
     pieces = []
-    how = replace(HOW, threads=threads)
     look = idle.look
     with tempfile.TemporaryDirectory(prefix=".idle-", dir=_folder(out)) as folder:
         for group in _groups(reel.parts):
+            inner = group[0] is not reel.parts[0] and group[-1] is not reel.parts[-1]
             frames = min(left, sum(part.frames for part in group))
             if frames and group not in made:
                 drawn = chain.from_iterable(reel.frames(part) for part in group)
@@ -95,7 +98,7 @@ def make_idle(idle: Idle, out: Path, threads: int = 1) -> None:
                     width=look.width,
                     height=look.height,
                     fps=look.fps,
-                    how=how,
+                    how=replace(LOOPS if inner else ENDS, threads=threads),
                 )
             pieces += [made[group]] if frames else []
             left -= frames

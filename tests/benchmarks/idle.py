@@ -111,7 +111,8 @@ def cost(video: Path, folder: Path, seconds: float, pause: float) -> str:
         "rate, frames = Fraction(sys.argv[4]), int(sys.argv[5]);"
         "idle = idle_between(one, two, float(sys.argv[6]), frames, rate);"
         "make_idle(idle, out, 2); own = resource.getrusage(resource.RUSAGE_SELF);"
-        "print(own.ru_utime + own.ru_stime, own.ru_maxrss)"
+        "held = Path('/proc/self/status').read_text().split('VmHWM:')[1].split()[0];"
+        "print(own.ru_utime + own.ru_stime, held)"
     )
     rate = cuts_of(video, 0, random.Random(0))[1]
     clips = [folder / "large1.mp4", folder / "large2.mp4"]
