@@ -145,7 +145,9 @@ def even_out(
         for section, gain in zip(sections, wanted, strict=True)
     ]
     moves = zip(ramps, itertools.pairwise(gains), itertools.pairwise(sections), strict=True)
-    ramps = [earlier.ramp(ramp, ends, one.start, other.end) for ramp, ends, (one, other) in moves]
+    stayed = [earlier.ramp(ramp, ends, one.start, other.end) for ramp, ends, (one, other) in moves]
+    if all(one.end < other.start for one, other in itertools.pairwise(stayed)):
+        ramps = stayed
     return Evened(_between(sections, ramps), tuple(gains), tuple(ramps))
 
 

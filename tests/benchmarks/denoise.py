@@ -85,8 +85,29 @@ def main() -> None:
                 f"{kind:18} {before_pesq:6.2f} -> {pesq:6.2f} {before_stoi:8.3f} -> {stoi:6.3f} "
                 f"{max(lags, key=abs):6} {off:4}  {cleaned} of {len(voices)}"
             )
+        lags(voices[0], Path(name))
     pesq_gain, stoi_gain = np.mean(gains, axis=0)
     print(f"\nmean of the three noises: PESQ {pesq_gain:+.2f}, STOI {stoi_gain:+.3f}")
+
+
+def lags(voice: Sound, folder: Path) -> None:
+    """Lag and length of what was cleaned, beside the same not cleaned, at every rate."""
+    print(f"\n{'rate':>8} {'channels':>9} {'lag':>6} {'off':>4}")
+    rng = np.random.default_rng(4)
+    for rate in (8_000, 16_000, 22_050, 44_100, 48_000, 96_000):
+        for channels in (1, 2):
+            raw = np.asarray(soxr.resample(voice[: 5 * RATE], RATE, rate), np.float32)
+            noisy = np.stack([raw + rng.normal(0, 0.02, len(raw)) for _ in range(channels)])
+            source, made = folder / "a.wav", []
+            soundfile.write(source, noisy.T, rate, subtype="FLOAT")
+            for mode in ("on", "off"):
+                project = folder / f"{rate}-{channels}-{mode}"
+                prepare(source, project, denoise=mode)
+                master = Layout(project).master
+                made.append(soundfile.read(master, dtype="float32", always_2d=True)[0])
+            late = [lag(*pair) for pair in zip(made[0].T, made[1].T, strict=True)]
+            off = len(made[0]) - round(len(raw) * RATE / rate)
+            print(f"{rate:8} {channels:9} {max(late, key=abs):6} {off:4}", flush=True)
 
 
 def lag(out: Sound, raw: Sound) -> int:

@@ -43,6 +43,9 @@ def kinds() -> dict[str, Callable[[Sound], Sound]]:
         "two speakers, 12 dB apart": lambda x: np.stack(
             [np.concatenate([x[: len(x) // 2], x[len(x) // 2 :] * np.float32(0.25)])]
         ),
+        "the same with --level": lambda x: np.stack(
+            [np.concatenate([x[: len(x) // 2], x[len(x) // 2 :] * np.float32(0.25)])]
+        ),
         "long gaps": lambda x: np.concatenate([x, np.zeros(4 * len(x), np.float32)])[None],
         "others talking": lambda x: at(-20, babble(x, 10)[None]),
         "with clicks": lambda x: at(-28, x[None]) + (rng.random(len(x)) < 2e-5).astype(np.float32),
@@ -52,7 +55,7 @@ def kinds() -> dict[str, Callable[[Sound], Sound]]:
 def main() -> None:
     require_prompts()
     speech = spoken(60, seed=17).sound
-    print(f"{'':28} {'before':>7} {'ffmpeg':>7} {'libloudness':>12} {'peak':>6}  off")
+    print(f"{'':28} {'before':>7} {'ffmpeg':>7} {'libloudness':>12} {'peak':>6}  off  halves apart")
     worst_level, worst_peak = 0.0, -99.0
     with tempfile.TemporaryDirectory() as name:
         for label, make in kinds().items():
@@ -60,7 +63,7 @@ def main() -> None:
             source, project = Path(name) / "a.wav", Path(name) / label
             soundfile.write(source, sound.T, RATE, subtype="FLOAT")
             before = loudness.integrated_loudness(np.ascontiguousarray(sound.T), RATE)
-            prepare(source, project, denoise="off", lufs=TARGET)
+            prepare(source, project, denoise="off", lufs=TARGET, level="--level" in label)
             master = Layout(project).master
             lufs, peak = measured(master)
             samples, rate = soundfile.read(master, dtype="float32", always_2d=True)
@@ -68,7 +71,10 @@ def main() -> None:
             off = sound.shape[1] - len(samples)
             worst_level = max(worst_level, abs(other - TARGET))
             worst_peak = max(worst_peak, peak)
-            print(f"{label:28} {before:7.1f} {lufs:7.1f} {other:12.2f} {peak:6.1f} {off:4}")
+            halves = np.array_split(samples, 2)
+            apart = [loudness.integrated_loudness(np.ascontiguousarray(h), rate) for h in halves]
+            row = f"{before:7.1f} {lufs:7.1f} {other:12.2f} {peak:6.1f} {off:4}"
+            print(f"{label:28} {row} {abs(apart[0] - apart[1]):13.1f}", flush=True)
     print(f"\nfarthest from {TARGET:g} LUFS: {worst_level:.3f} LU; highest peak {worst_peak} dBTP")
 
 
