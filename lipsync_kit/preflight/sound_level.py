@@ -163,12 +163,12 @@ class Leveller:
             if abs(self._target - integrated(energies)) < _STAYS:
                 return factor(earlier), energies
         gain = step = self._target - loudness
-        energies, reached = self._heard * factor(gain) ** 2, loudness
+        reached, energies = None, self._heard
         for _ in range(_TRIES):
             energies = self._energies_after(factor(gain))
             now = integrated(energies)
             # The more is limited, the less a dB more gives: how much, the last step told.
-            slope = min(1.0, (now - reached) / step) if step else 1.0
+            slope = 1.0 if reached is None else min(1.0, (now - reached) / step)
             if abs(self._target - now) < _CLOSE or slope < _FLATTEST:
                 break  # there, or peaks allow no more
             step, reached = (self._target - now) / slope, now

@@ -104,10 +104,25 @@ def test_the_limiter_turns_both_channels_down_alike() -> None:
     np.testing.assert_allclose(result.block[0], result.block[1] * 4, atol=1e-5)
 
 
+def spiky(sound: Sound) -> Sound:
+    """Loud plosives on speech, at -16 LUFS in all."""
+    made = (sound + 6 * clicks(len(sound), 0.02))[None]
+    return made * factor(-16 - metered(made))
+
+
+def clicks(count: int, seconds: float = 0.0005) -> Sound:
+    out = np.zeros(count, np.float32)
+    width = max(2, int(seconds * 48_000))
+    for at in range(5000, count - width, 20_000):
+        out[at : at + width] = 0.8 * np.hanning(width)
+    return out
+
+
 KINDS = {
     "as recorded": lambda x: x[None],
     "-50 LUFS": lambda x: x[None] * factor(-32),
     "-8 LUFS, clipped": lambda x: np.clip(x[None] * factor(14), -1, 1),
+    "at the target, its peaks above the ceiling": spiky,
     "stereo": lambda x: np.stack([x, 0.7 * x]),
     "stereo, one side": lambda x: np.stack([x, 0 * x]),
     "antiphase": lambda x: np.stack([x, -x]),
@@ -118,14 +133,6 @@ KINDS = {
     "quiet then loud": lambda x: np.concatenate([x * 0.05, x])[None],
     "noisy": lambda x: x[None] + np.random.default_rng(5).normal(0, 0.02, len(x)),
 }
-
-
-def clicks(count: int, seconds: float = 0.0005) -> Sound:
-    out = np.zeros(count, np.float32)
-    width = max(2, int(seconds * 48_000))
-    for at in range(5000, count - width, 20_000):
-        out[at : at + width] = 0.8 * np.hanning(width)
-    return out
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
