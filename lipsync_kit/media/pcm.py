@@ -186,7 +186,7 @@ def _decoded(source: SoundSource, container: InputContainer) -> Iterator[AudioFr
                 return
 
 
-def ahead(blocks: Iterator[Item], depth: int = 2) -> Iterator[Item]:
+def ahead(blocks: Iterator[Item], depth: int = 1) -> Iterator[Item]:
     """The same items, made up to ``depth`` ahead in a thread of their own.
 
     Decoding then runs beside whatever the caller does with the block before. An exception of

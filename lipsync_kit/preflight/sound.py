@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from lipsync_kit.errors import InputError
+from lipsync_kit.media.memory import give_back
 from lipsync_kit.media.pcm import SoundSource, open_sound
 from lipsync_kit.media.wav import Scratch
 from lipsync_kit.plan.kept import Kept
@@ -264,6 +265,7 @@ class _Preparation:
                 decode(self._opened, scratch, task, None)
                 return known
             hearing = hear(self._opened, scratch, task)
+        give_back()
         with atomic(self._heard) as temporary:
             hearing.save(temporary)
         self._stamps.mark(self._heard, key=self._hearing_key)
@@ -281,7 +283,11 @@ class _Preparation:
             self._progress.task("levelling", hearing.seconds, "s") as task,
             atomic(out) as temporary,
         ):
-            return self._loudness.apply(scratch, hearing, temporary, task, earlier, evened.curve)
+            levelled = self._loudness.apply(
+                scratch, hearing, temporary, task, earlier, evened.curve
+            )
+        give_back()
+        return levelled
 
     def _refuse_silence(self, hearing: Hearing) -> None:
         if self._options.require_speech and integrated(hearing.energies) == SILENT:
