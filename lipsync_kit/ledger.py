@@ -215,12 +215,8 @@ class Ledger:
         *,
         charge: Charge,
         barred: bool = False,
-        clip: str | None = None,
     ) -> bool:
-        """The job ended without a usable clip.
-
-        ``barred``: only a retake does it again. ``clip``: what came back all the same.
-        """
+        """The job ended without a clip. ``barred``: only a retake does it again."""
         billed = charge in {"billed", "maybe"}
         return self._move(
             attempt,
@@ -228,7 +224,6 @@ class Ledger:
             error=json.dumps(error),
             charge=charge,
             barred=int(barred),
-            clip=clip,
             billed_seconds=attempt.planned_seconds if billed else 0,
             billed_usd=_amount(attempt.planned_usd) if billed else "0",
         )

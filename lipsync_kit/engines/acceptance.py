@@ -14,7 +14,7 @@ DOWNLOADS = 3
 """How often a clip that arrives broken is downloaded before it is given up."""
 
 UNUSABLE_SHARE = Fraction(1, 2)
-"""A clip shorter than this share of its chunk is no clip of it."""
+"""A clip shorter than this share of its chunk is hardly one of it."""
 SHORT_SECONDS = Fraction(1, 2)
 """From this many missing seconds on, a person is told."""
 
@@ -95,7 +95,8 @@ def fetch_clip(engine: RemoteEngine, outcome: Outcome, clip: Path) -> Fraction:
 def judge_length(index: int, length: Fraction, expected: Fraction) -> Finding | None:
     """What to say about a clip of ``length`` seconds where ``expected`` were sent.
 
-    Severity ``error``: it can't be the chunk's clip. Longer ones are cut, which costs nothing.
+    Severity ``error``: it can hardly be the chunk's clip. What is missing is shown as its last
+    frame, held; longer ones are cut, which costs nothing.
     """
     missing = expected - length
     if missing <= SHORT_SECONDS:

@@ -106,12 +106,6 @@ class Errand(Dispatch):
         """The clip is here: judge its length, and write down what it cost."""
         expected = self.job.length - self.job.trimmed
         finding = judge_length(self.job.index, length, expected)
-        if finding is not None and finding.severity == "error":
-            error = ResultUnavailable(
-                finding.message, code="clip_short", hint=finding.hint, **finding.data
-            )
-            outcome = Outcome(charge="billed", barred=True)
-            return self._record_failure(attempt, outcome, error, clip=True)
         self.findings = (finding,) if finding else ()
         planned = Fraction(attempt.planned_seconds)
         seconds, usd = self.job.tariff.bill(
@@ -124,9 +118,7 @@ class Errand(Dispatch):
         self._voice.tell(f"clip arrived, {seconds} s billed, {price}")
         return self._end()
 
-    def _record_failure(
-        self, attempt: Attempt, outcome: Outcome, error: LipsyncError, *, clip: bool = False
-    ) -> Step:
+    def _record_failure(self, attempt: Attempt, outcome: Outcome, error: LipsyncError) -> Step:
         charge: Charge = outcome.charge
         if outcome.cancelled and not self._running:
             charge = "none"
@@ -141,7 +133,6 @@ class Errand(Dispatch):
                 to_record(named),
                 charge=charge,
                 barred=outcome.barred,
-                clip=self.job.clip.name if clip else None,
             )
         if outcome.cancelled and self._options.cancel:
             return self._end()

@@ -64,19 +64,14 @@ class Cutting:
 
 
 def cut_out(tile: Tile, budget: int, clip: Survey, look: Look, *, copying: bool) -> Cutting:
-    """Decide what a tile takes from its clip. Raises InputError when the clip has nothing."""
+    """Decide what a tile takes from its clip; of one that ends before, the last frame."""
     available = clip.frames if copying else clip.slots(look.fps)
-    if available <= tile.lead:
-        raise InputError(
-            f"{clip.path}: only {available} frames, all before its tile begins.",
-            code="clip_short",
-            hint="Make it again: lipsync-kit render --retake N.",
-        )
-    end = min(tile.lead + budget, available)
+    first = min(tile.lead, available - 1)
+    end = min(first + budget, available)
     return Cutting(
-        first=tile.lead,
+        first=first,
         end=end,
-        held=tile.lead + budget - end,
+        held=first + budget - end,
         trimmed=max(0, available - tile.lead - budget - tile.tail),
         copying=copying,
     )

@@ -23,7 +23,7 @@ def clip_findings(clips: Iterable[ClipFacts], fps: Fraction) -> Iterator[Finding
         if clip.held > MOST_HELD:
             yield Finding(
                 code="clip_short",
-                severity="warning",
+                severity="error" if clip.held * 2 > clip.frames else "warning",
                 message=f"Chunk {clip.index}: its clip is {clip.held} frames "
                 f"({float(clip.held / fps):.2f} s) shorter than its tile; its last frame is held.",
                 hint=f"lipsync-kit render PROJECT --retake {clip.index}",

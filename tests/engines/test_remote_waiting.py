@@ -175,17 +175,20 @@ class TestFailing:
         assert shop.run().error is None
         assert len(shop.fal.jobs) == 3
 
-    def test_a_clip_that_stops_early_is_no_clip(self, shop: Shop, tmp_path: Path) -> None:
+    def test_a_clip_that_stops_early_is_kept_and_said(self, shop: Shop, tmp_path: Path) -> None:
         long = Shop(tmp_path / "long", shop.fal, chunks=1, seconds=12)
         shop.fal.counter.clip_seconds = Fraction(5)
         receipt = long.run()
-        error = failed(receipt, ResultUnavailable)
-        assert "5.00 s of 12.00 s" in error.message
+        assert receipt.error is None
         assert receipt.usd == Fraction("1.92")
-        failed(long.run(), ResultUnavailable)
+        (finding,) = receipt.chunks[0].findings
+        assert (finding.code, finding.severity) == ("clip_short", "error")
+        assert "5.00 s of 12.00 s" in finding.message
+        assert long.run().error is None
         assert len(shop.fal.jobs) == 1
         shop.fal.counter.clip_seconds = None
-        assert long.run(retake=[0]).error is None
+        (again,) = long.run(retake=[0]).chunks
+        assert not again.findings
 
     def test_a_clip_that_is_a_little_short_is_said(self, shop: Shop, tmp_path: Path) -> None:
         long = Shop(tmp_path / "long", shop.fal, chunks=1, seconds=4)

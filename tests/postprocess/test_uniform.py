@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -126,3 +127,13 @@ def test_a_broken_clip_is_named(tmp_path: Path) -> None:
         film.stitch()
     assert not film.out.exists()
     assert [path.name for path in tmp_path.glob(".stitch-*")] == []
+
+
+def test_a_clip_that_ends_before_its_tile_begins_is_held_and_said(tmp_path: Path) -> None:
+    film = make_film(tmp_path, (48_000, 96_000), (0, -46))
+    film.tiles[1] = replace(film.tiles[1], lead=5)
+    stitched = film.stitch()
+    assert [frame.mark for frame in film.tile_of(1)] == [Mark(1, 3)] * film.budgets[1]
+    assert [(f.code, f.severity, f.data["held"]) for f in stitched.findings] == [
+        ("clip_short", "error", film.budgets[1] - 1)
+    ]
