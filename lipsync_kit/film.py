@@ -74,7 +74,8 @@ def tile(project: Project, chunk: Chunk, clip: Path, *, handles: bool) -> Tile:
         tail = _frames_between(chunk.end, chunk.sent_end, project.fps)
         if project.task == "motion" and lead and not _led(clip, chunk):
             lead = 0
-    pause = chunk.pause_ms * timing.SAMPLE_RATE // 2000
+    before = chunk.pause_ms // 2 if chunk.pause_before_ms is None else chunk.pause_before_ms
+    pause = before * timing.SAMPLE_RATE // 1000
     return Tile(clip, chunk.start, chunk.end, lead, tail, pause, scene=chunk.cut == "scene")
 
 

@@ -96,8 +96,8 @@ class Chunk(Record):
 
     ``start``/``end``: the tile, in samples of the master. ``sent_start``/``sent_end``: what is
     sent, the same unless the cut needed handles. ``cut`` and ``pause_ms`` say what the
-    chunk's end is. ``path`` is the file that is sent and ``sha256`` its digest; dubbing sends
-    ``video`` with it.
+    chunk's end is; ``pause_before_ms`` of the pause lie before it (``None``: half). ``path`` is
+    the file that is sent and ``sha256`` its digest; dubbing sends ``video`` with it.
     """
 
     index: int
@@ -109,6 +109,7 @@ class Chunk(Record):
     kind: Kind = "talk"
     cut: Cut = "pause"
     pause_ms: int = 0
+    pause_before_ms: int | None = None
     sha256: str | None = None
     video: str | None = None
     video_sha256: str | None = None

@@ -21,8 +21,8 @@ class Tile:
 
     ``start``/``end``: samples of the 48 kHz master. ``lead``/``tail``: frames, at the film's
     rate, that the clip has before the tile and may have after it, because more sound was sent
-    than the tile holds (handles). ``pause``: samples of silence on either side of ``end``; a
-    seam's blend stays near it. ``scene``: the picture is meant to change at ``end``.
+    than the tile holds (handles). ``pause``: samples of silence before ``end``; a seam's blend
+    stays near it. ``scene``: the picture is meant to change at ``end``.
     """
 
     clip: Path

@@ -119,7 +119,7 @@ def prepare_narration(
         tiles, choices = memory.tiles, memory.choices
     else:
         tiles, choices = Planner(sound.hearing, pauses, planning).run(sound.kept)
-    described = sound_chunks.describe(tiles, layout)
+    described = sound_chunks.describe(tiles, pauses, layout)
     with progress.task("cutting", len(described), "chunks") as task:
         chunks = sound_chunks.write(described, layout, sound.driving, task)
     _assert_tiling(chunks, sound.hearing.samples)

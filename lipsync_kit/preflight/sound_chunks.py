@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from lipsync_kit.media.wav import MasterReader, write16
 from lipsync_kit.plan.cuts import Tile
+from lipsync_kit.plan.pauses import Pause
 from lipsync_kit.preflight.sound import Driving
 from lipsync_kit.progress import Task
 from lipsync_kit.project import Layout
@@ -16,7 +17,7 @@ from lipsync_kit.timing import SAMPLE_RATE, clock
 VERSION = 1
 
 
-def describe(tiles: Sequence[Tile], layout: Layout) -> list[Chunk]:
+def describe(tiles: Sequence[Tile], pauses: Sequence[Pause], layout: Layout) -> list[Chunk]:
     """The tiles as chunks of the plan, each with the reason for its end."""
     chunks = []
     for index, tile in enumerate(tiles):
@@ -32,10 +33,18 @@ def describe(tiles: Sequence[Tile], layout: Layout) -> list[Chunk]:
                 kind="still" if tile.still else "talk",
                 cut=cut,
                 pause_ms=pause_ms,
+                pause_before_ms=_rest_before(tile.end, pauses) if cut == "pause" else None,
                 reason=reason,
             )
         )
     return chunks
+
+
+def _rest_before(cut: int, pauses: Sequence[Pause]) -> int | None:
+    """Milliseconds of its pause that lie before a cut; ``None`` when it lies in none."""
+    around = (pause for pause in pauses if pause.start <= cut <= pause.end)
+    pause = next(around, None)
+    return None if pause is None else (cut - pause.start) * 1000 // SAMPLE_RATE
 
 
 def _why(tile: Tile) -> tuple[Cut, int, str]:

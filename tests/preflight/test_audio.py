@@ -88,6 +88,8 @@ def test_cuts_fall_into_pauses(
         (start, end) = inside[0]
         assert chunk.cut == "pause"
         assert abs(chunk.pause_ms / 1000 - (end - start)) < 0.12  # a detector lets go late
+        assert chunk.pause_before_ms is not None
+        assert abs(chunk.pause_before_ms / 1000 - (at - start)) < 0.12
 
 
 @pytest.mark.parametrize("rate", sorted(FRAME_RATES))
