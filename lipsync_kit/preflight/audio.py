@@ -24,7 +24,7 @@ from lipsync_kit.preflight.sound_findings import findings
 from lipsync_kit.preflight.sound_level_findings import level_findings
 from lipsync_kit.preflight.sound_memory import Memory
 from lipsync_kit.preflight.sound_plan import Planner, PlanOptions, pauses_of
-from lipsync_kit.preflight.sound_plan_findings import edited, other_choices
+from lipsync_kit.preflight.sound_plan_findings import edited, other_choices, skipped
 from lipsync_kit.progress import Progress
 from lipsync_kit.project import Layout
 from lipsync_kit.schema import Audio, Chunk, Estimate, Finding
@@ -124,19 +124,21 @@ def prepare_narration(
         chunks = sound_chunks.write(described, layout, sound.driving, task)
     _assert_tiling(chunks, sound.hearing.samples)
     replace(sound.memory, tiles=tiles, choices=choices).save(remembered)
+    cost = estimate(chunks, model, options.resolution)
     found = [
         *level_findings(
             sound.hearing, sound.levelled, sound.evened, options.lufs, asked=options.level
         ),
         *findings(sound, pauses),
         edited(sound.memory.renewed, tiles),
+        skipped(tiles, cost.billed_seconds),
         other_choices(choices, options.prefer, model, options.resolution),
     ]
     return Narration(
         audio=_audio(sound, layout),
         chunks=chunks,
         findings=tuple(finding for finding in found if finding is not None),
-        estimate=estimate(chunks, model, options.resolution),
+        estimate=cost,
     )
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from lipsync_kit.catalog import Model
 from lipsync_kit.plan.choices import Choice, Choices
 from lipsync_kit.plan.cuts import Preference, Tile
 from lipsync_kit.schema import Finding
+from lipsync_kit.timing import SAMPLE_RATE
 
 _NAMES: dict[str, str] = {
     "seams": "seams",
@@ -40,6 +42,23 @@ def edited(renewed: bool, tiles: Sequence[Tile]) -> Finding | None:
     )
 
 
+def skipped(tiles: Sequence[Tile], billed_seconds: int) -> Finding | None:
+    """What is not sent, and whether that saves anything: short pieces are billed a minimum."""
+    stills = [tile.end - tile.start for tile in tiles if tile.still]
+    if not stills:
+        return None
+    silent, whole = sum(stills) / SAMPLE_RATE, tiles[-1].end / SAMPLE_RATE
+    saves = billed_seconds < math.ceil(whole)
+    return Finding(
+        code="skipped",
+        severity="info" if saves else "warning",
+        message=f"{len(stills)} silences, {silent:.1f} s in all, are not sent: "
+        f"{billed_seconds} s are billed for {whole:.1f} s of sound.",
+        hint="" if saves else "That saves nothing here: take a longer --skip-silence, or none.",
+        data={"silences": len(stills), "seconds": round(silent, 3), "saves": saves},
+    )
+
+
 def other_choices(
     choices: Choices, prefer: Preference, model: Model, resolution: str
 ) -> Finding | None:
@@ -64,12 +83,11 @@ def other_choices(
 
 def _numbers(choice: Choice, model: Model, resolution: str) -> dict[str, float | None]:
     estimate = choice.estimate(model, resolution)
-    known = model.tier(resolution).usd_per_second is not None
     return {
         "chunks": estimate.chunks,
         "seams": estimate.seams,
         "billed_seconds": estimate.billed_seconds,
-        "usd": estimate.usd if known else None,
+        "usd": estimate.usd,
         "cuts_in_speech": choice.in_speech,
         "cuts_in_short_pauses": choice.tight,
     }

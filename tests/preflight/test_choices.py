@@ -67,6 +67,23 @@ def test_what_is_said_of_a_preference_is_what_it_gives(
     assert made["cost"].estimate.billed_seconds <= made["seams"].estimate.billed_seconds
 
 
+@pytest.mark.parametrize(("gap", "severity"), [(10, "info"), (1, "warning")])
+def test_what_is_not_sent_is_said_and_whether_it_saves(
+    gap: int, severity: str, tmp_path: Path
+) -> None:
+    voice, _ = speech(2, 16_000)
+    quiet = np.zeros(gap * 16_000, np.float32)
+    source = write(tmp_path / "gap.wav", np.concatenate([voice, quiet, voice]), 16_000)
+    narration = prepare(source, tmp_path, skip_silence=Fraction(3, 5))
+    (finding,) = [item for item in narration.findings if item.code == "skipped"]
+    stills = [chunk for chunk in narration.chunks if chunk.kind == "still"]
+    seconds = sum(chunk.end - chunk.start for chunk in stills) / 48_000
+    assert (finding.severity, finding.data["silences"]) == (severity, len(stills))
+    assert finding.data["seconds"] == pytest.approx(seconds, abs=0.001)
+    assert f"{narration.estimate.billed_seconds} s are billed" in finding.message
+    assert not [item for item in prepare(source, tmp_path).findings if item.code == "skipped"]
+
+
 def test_the_second_run_says_the_same_and_plans_nothing(
     minutes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
