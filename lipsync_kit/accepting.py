@@ -8,14 +8,13 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from lipsync_kit import timing
 from lipsync_kit.executor import each
-from lipsync_kit.postprocess.accept import Asked, judge, outliers
+from lipsync_kit.postprocess.accept import judge, outliers
 from lipsync_kit.postprocess.measures import Measures, measure
 from lipsync_kit.progress import Progress
 from lipsync_kit.project import Layout
 from lipsync_kit.recipe import stage, stage_key
-from lipsync_kit.schema import Chunk, Finding, Project
+from lipsync_kit.schema import Finding, Project
 from lipsync_kit.store import digest_file
 
 
@@ -41,7 +40,7 @@ def _measured(work: _Work) -> Measures:
 def accept_clips(
     layout: Layout, project: Project, takes: Mapping[int, Path], jobs: int, progress: Progress
 ) -> tuple[Finding, ...]:
-    """What stands out in the clips in use: length, stills, black, face, mouth against sound.
+    """What stands out in the clips in use: stills, black, face, mouth against sound.
 
     ``takes``: the clip of each chunk. Clips that were measured before are not measured again.
     """
@@ -67,20 +66,8 @@ def accept_clips(
                 known[work.index] = measures
                 stamps.mark(work.clip, key=keys[work.index], note=_to_note(measures))
                 task.advance()
-    found = [
-        finding
-        for chunk in sent
-        for finding in judge(known[chunk.index], _asked(project, chunk))
-        if finding.code != "clip_length"  # told where clips are fetched and stitched
-    ]
+    found = [finding for chunk in sent for finding in judge(chunk.index, known[chunk.index])]
     return (*found, *outliers(known))
-
-
-def _asked(project: Project, chunk: Chunk) -> Asked:
-    start = chunk.start if project.task == "motion" else chunk.sent_start
-    end = chunk.end if project.task == "motion" else chunk.sent_end
-    frames = timing.edge(end, project.fps) - timing.edge(start, project.fps)
-    return Asked(chunk.index, frames, project.fps)
 
 
 def _to_note(measures: Measures) -> dict[str, Any]:

@@ -9,20 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from lipsync_kit.schema import Chunk
-from lipsync_kit.timing import edge, film_frames, grid_sample
+from lipsync_kit.timing import edge
 
 Fit = Literal["freeze", "loop", "bounce", "cut"]
 Order = npt.NDArray[np.int64]
-
-
-def film_samples(narration: int, video: int, fps: Fraction, fit: Fit) -> int:
-    """Samples that the film lasts: as long as the narration (in samples).
-
-    With ``cut`` as long as the shorter of it and the video (in frames at ``fps``).
-    """
-    if fit == "cut" and video < film_frames(narration, fps):
-        return grid_sample(video, fps)
-    return narration
 
 
 def fitted(video: int, film: int, fit: Fit) -> Order:

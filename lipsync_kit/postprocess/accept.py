@@ -7,16 +7,10 @@ the clip again; people decide.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from fractions import Fraction
-from pathlib import Path
 from statistics import median
 
-from lipsync_kit.postprocess.measures import Measures, measure
+from lipsync_kit.postprocess.measures import Measures
 from lipsync_kit.schema import Finding
-
-MOST_SHORT, MOST_LONG = 0.15, 0.5
-"""Seconds that a clip may be shorter or longer than what was sent."""
 
 MOST_FROZEN = 1.5
 """Seconds for which the picture may stand still."""
@@ -46,39 +40,10 @@ OUTLIER_SHARE = 0.5
 _ENOUGH_CLIPS = 4
 
 
-@dataclass(frozen=True)
-class Asked:
-    """What a clip was asked to be: its chunk, frames at ``fps``, its sound, a face or not."""
-
-    index: int
-    frames: int
-    fps: Fraction
-    sound: Path | None = None
-    face: bool = True
-
-
-@dataclass(frozen=True)
-class Acceptance:
-    """A clip's measures and what stands out in them."""
-
-    measures: Measures
-    findings: tuple[Finding, ...]
-
-
-def accept(clip: Path, asked: Asked) -> Acceptance:
-    """Measure a clip and say what stands out.
-
-    Raises :class:`~lipsync_kit.errors.InputError` when it can't be read.
-    """
-    measures = measure(clip, asked.sound, face=asked.face)
-    return Acceptance(measures, tuple(judge(measures, asked)))
-
-
-def judge(measures: Measures, asked: Asked) -> Iterator[Finding]:
-    """What stands out in a clip's measures."""
-    yield from _length(measures, asked)
-    yield from _picture(measures, asked)
-    yield from _mouth(measures, asked)
+def judge(index: int, measures: Measures) -> Iterator[Finding]:
+    """What stands out in the measures of a chunk's clip, but for its length."""
+    yield from _picture(index, measures)
+    yield from _mouth(index, measures)
 
 
 def _finding(index: int, code: str, message: str, **data: float) -> Finding:
@@ -91,49 +56,35 @@ def _finding(index: int, code: str, message: str, **data: float) -> Finding:
     )
 
 
-def _length(measures: Measures, asked: Asked) -> Iterator[Finding]:
-    wanted = float(asked.frames / asked.fps)
-    off = measures.seconds - wanted
-    if not -MOST_SHORT <= off <= MOST_LONG:
-        word = "shorter" if off < 0 else "longer"
-        yield _finding(
-            asked.index,
-            "clip_length",
-            f"its clip lasts {measures.seconds:.2f} s, {abs(off):.2f} s {word} than what was sent.",
-            seconds=round(measures.seconds, 3),
-            wanted=round(wanted, 3),
-        )
-
-
-def _picture(measures: Measures, asked: Asked) -> Iterator[Finding]:
+def _picture(index: int, measures: Measures) -> Iterator[Finding]:
     if measures.frozen > MOST_FROZEN:
         yield _finding(
-            asked.index,
+            index,
             "clip_frozen",
             f"its picture stands still for {measures.frozen:.1f} s.",
             seconds=round(measures.frozen, 2),
         )
     if measures.black > MOST_BLACK:
         yield _finding(
-            asked.index,
+            index,
             "clip_black",
             f"{measures.black} of its frames are black.",
             frames=measures.black,
         )
     if measures.face is not None and measures.face < LEAST_FACE:
         yield _finding(
-            asked.index,
+            index,
             "face_lost",
             f"a face is seen in only {measures.face:.0%} of its clip.",
             share=round(measures.face, 3),
         )
 
 
-def _mouth(measures: Measures, asked: Asked) -> Iterator[Finding]:
+def _mouth(index: int, measures: Measures) -> Iterator[Finding]:
     speech, silent = measures.speech_motion, measures.silent_motion
     if speech is not None and speech < LEAST_MOTION:
         yield _finding(
-            asked.index,
+            index,
             "mouth_still",
             f"the mouth hardly moves while there is speech ({speech:.3f} face heights a second).",
             motion=round(speech, 4),
@@ -141,7 +92,7 @@ def _mouth(measures: Measures, asked: Asked) -> Iterator[Finding]:
         return
     if speech and silent is not None and silent > MOST_SILENT_SHARE * speech:
         yield _finding(
-            asked.index,
+            index,
             "mouth_in_silence",
             f"the mouth moves in silence as much as in speech ({silent / speech:.0%}).",
             share=round(silent / speech, 3),
@@ -152,7 +103,7 @@ def _mouth(measures: Measures, asked: Asked) -> Iterator[Finding]:
     if abs(offset) > MOST_OFFSET:
         word = "after" if offset > 0 else "before"
         yield _finding(
-            asked.index,
+            index,
             "mouth_offset",
             f"the mouth moves {abs(offset) * 1000:.0f} ms {word} the sound.",
             seconds=offset,

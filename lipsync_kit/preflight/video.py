@@ -234,8 +234,8 @@ def prepare_source(
 ) -> DubSource:
     """Make ``driving/driving.mp4``, as long as the film, and a piece of it for each chunk.
 
-    ``samples``: of the film (:func:`lipsync_kit.plan.dubbing.film_samples`). A piece has the
-    frames under the sound that is sent for its chunk, handles included.
+    ``samples``: of the film. A piece has the frames under the sound that is sent for its
+    chunk, handles included.
     """
     film = film_frames(samples, reel.fps)
     order = fitted(reel.frames, film, fit)

@@ -9,9 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lipsync_kit.plan.dubbing import Fit, film_samples, fitted, sent_frames
+from lipsync_kit.plan.dubbing import Fit, fitted, sent_frames
 from lipsync_kit.schema import Chunk
-from lipsync_kit.timing import SAMPLE_RATE, film_frames
 
 FITS: list[Fit] = ["freeze", "loop", "bounce", "cut"]
 
@@ -40,24 +39,6 @@ def test_bounce_runs_back_and_forth_without_a_frame_shown_twice_in_a_row() -> No
 @given(video=st.integers(2, 60), film=st.integers(2, 400))
 def test_bounce_moves_by_one_frame_at_most(video: int, film: int) -> None:
     assert set(np.abs(np.diff(fitted(video, film, "bounce"))).tolist()) == {1}
-
-
-@given(
-    narration=st.integers(SAMPLE_RATE // 2, 10**7),
-    video=st.integers(10, 10**4),
-    fps=st.sampled_from([Fraction(25), Fraction(30_000, 1001), Fraction(24_000, 1001)]),
-    fit=st.sampled_from(FITS),
-)
-def test_the_film_lasts_as_long_as_the_narration_or_with_cut_the_shorter(
-    narration: int, video: int, fps: Fraction, fit: Fit
-) -> None:
-    samples = film_samples(narration, video, fps, fit)
-    frames = film_frames(samples, fps)
-    assert samples <= narration
-    if fit == "cut":
-        assert frames == min(video, film_frames(narration, fps))
-    else:
-        assert samples == narration
 
 
 @pytest.mark.parametrize("fps", [Fraction(25), Fraction(30_000, 1001)])

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lipsync_kit.plan.dubbing import Fit, film_samples
+from lipsync_kit.plan.dubbing import Fit
 from lipsync_kit.preflight import video_reel
 from lipsync_kit.preflight.video import DubSource, examine, prepare_source
 from lipsync_kit.progress import Silent
@@ -45,7 +45,7 @@ def prepare(
     source: Path, root: Path, samples: int, cuts: Sequence[int] = (), fit: Fit = "freeze"
 ) -> DubSource:
     reel = examine(source, DUB)
-    length = film_samples(samples, reel.frames, reel.fps, fit)
+    length = min(samples, reel.samples) if fit == "cut" else samples
     inside = [frame for frame in cuts if grid_sample(frame, reel.fps) < length]
     return prepare_source(
         reel, layout=Layout(root), model=DUB, samples=length,
