@@ -159,6 +159,7 @@ def one_shot(options: Namespace, settings: Settings) -> dict[str, Any]:
         raise UsageError("--async, --status, --result and --cancel belong to fal.")
     if asked:
         return _asked(asked[0], options, how, settings)
+    _require_both(options)
     chosen = _prep_options(options, settings)
     root, rendered = oneshot.make(
         _inputs(options, settings), chosen, how, settings, console.progress()
@@ -175,6 +176,14 @@ def one_shot(options: Namespace, settings: Settings) -> dict[str, Any]:
         "project": str(root),
         "request_ids": request_ids,
     }
+
+
+def _require_both(options: Namespace) -> None:
+    """Refuse a one-shot command that misses an input, before any is downloaded."""
+    for role in ("image", "audio", "video"):
+        given = [getattr(options, name, ...) for name in (role, f"{role}_url")]
+        if given == [None, None]:
+            raise UsageError(f"{options.command} needs --{role} or --{role}-url.")
 
 
 def _asked(what: str, options: Namespace, how: RenderOptions, settings: Settings) -> dict[str, Any]:
