@@ -15,6 +15,7 @@ from lipsync_kit.defaults import prep_table
 from lipsync_kit.errors import UsageError
 from lipsync_kit.preparing import Inputs, PrepOptions
 from lipsync_kit.preparing import prep as prepare
+from lipsync_kit.progress import counted
 from lipsync_kit.schema import Project, Rendered
 from lipsync_kit.settings import Settings
 from lipsync_kit.timing import SAMPLE_RATE, clock, parse_rate
@@ -103,14 +104,10 @@ def _tell_plan(project: Project) -> None:
     estimate = project.estimate
     console.findings(project.findings)
     length = clock(project.audio.samples / SAMPLE_RATE)
-    pieces = f"{_some(estimate.chunks, 'chunk')}, {_some(estimate.seams, 'seam')}"
+    pieces = f"{counted(estimate.chunks, 'chunk')}, {counted(estimate.seams, 'seam')}"
     usd = "price unknown" if estimate.usd is None else f"about ${estimate.usd:.2f}"
     money = f"{estimate.billed_seconds} s billed, {usd}"
     console.say(f"{length}, {pieces}: {money} with {project.model}")
-
-
-def _some(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def render(options: Namespace, settings: Settings) -> dict[str, Any]:
@@ -228,8 +225,8 @@ def estimate(options: Namespace, _settings: Settings) -> dict[str, Any]:
         mark = "*" if row["model"] == project.model else " "
         unsure = " (partly unverified)" if row["unverified"] else ""
         console.say(
-            f"{mark} {cost:>13}  {_some(row['chunks'], 'chunk'):>10}"
-            f"  {_some(row['seams'], 'seam'):>9}  {row['model']} {row['resolution'] or ''}{unsure}"
+            f"{mark} {cost:>13}  {counted(row['chunks'], 'chunk'):>10}  "
+            f"{counted(row['seams'], 'seam'):>9}  {row['model']} {row['resolution'] or ''}{unsure}"
         )
     return {
         "project": str(options.project.absolute()),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from lipsync_kit.engines.base import ClipRequest
 from lipsync_kit.errors import InputError
 from lipsync_kit.executor import each
-from lipsync_kit.progress import Progress
+from lipsync_kit.progress import Progress, counted
 from lipsync_kit.project import Layout
 from lipsync_kit.schema import Finding, Project
 from lipsync_kit.takes import Takes
@@ -89,7 +89,6 @@ def _render(
         number, dest = made[request.index]
         work.append(film.job(request, request.seed + NEXT_SEED * (number - 1), dest))
     frames = sum(request.frames for request in todo)
-    clips = "1 clip" if len(todo) == 1 else f"{len(todo)} clips"
-    with progress.task(f"preview, {clips}", frames, "frames") as task:
+    with progress.task(f"preview, {counted(len(todo), 'clip')}", frames, "frames") as task:
         for job, _ in each(render_job, work, jobs):
             task.advance(job.frames)

@@ -27,7 +27,7 @@ from lipsync_kit.engines.orders import paid_jobs
 from lipsync_kit.engines.remote import Outlook, collect, job_rows, outlook, total_receipt
 from lipsync_kit.errors import BudgetError, EngineError, SetupError, UsageError
 from lipsync_kit.ledger import Ledger, State
-from lipsync_kit.progress import Progress, Silent
+from lipsync_kit.progress import Progress, Silent, counted
 from lipsync_kit.project import Layout, load, locked
 from lipsync_kit.schema import Billed, Finding, Project
 from lipsync_kit.settings import Settings, load_settings
@@ -193,7 +193,7 @@ def _check_rest(planned: Outlook, cap: Fraction | None) -> None:
     """A chain that would pass the cap on its way is not begun."""
     if cap is not None and planned.usd is not None and planned.usd > cap:
         raise BudgetError(
-            f"{planned.chunks} chunks would cost ${float(planned.usd):.2f},"
+            f"{counted(planned.chunks, 'chunk')} would cost ${float(planned.usd):.2f},"
             f" above the cap of ${float(cap):.2f}; nothing more was sent.",
             hint="Raise --max-cost, or choose a cheaper model (see `lipsync-kit estimate`).",
             usd=float(planned.usd),
@@ -213,7 +213,7 @@ def _left_behind(ledger: Ledger, work: Sequence[PaidJob]) -> tuple[Finding, ...]
         return ()
     usd = spoken(total(attempt.planned_usd for attempt in lost))
     price = "an unknown price" if usd is None else f"about ${usd:.2f}"
-    message = f"{len(lost)} jobs were sent for chunks that have changed since: {price}."
+    message = f"Sent for chunks that have changed since: {counted(len(lost), 'job')}, {price}."
     hint = "Prepared again as it was, the project collects them; they may be billed either way."
     ids = [attempt.ref.request_id for attempt in lost if attempt.ref is not None]
     data = {"request_ids": ids, "usd": usd}
@@ -248,7 +248,7 @@ def _gate(
     if not planned.chunks or options.yes or options.max_cost is not None:
         return
     price = "an unknown price" if planned.usd is None else f"about ${float(planned.usd):.2f}"
-    what = f"{planned.chunks} chunks, {planned.seconds} s with {model}: {price}"
+    what = f"{counted(planned.chunks, 'chunk')}, {planned.seconds} s with {model}: {price}"
     if confirm is not None and confirm(f"{what}. Spend it?"):
         return
     raise BudgetError(

@@ -6,6 +6,11 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
 
+def counted(number: int, what: str) -> str:
+    """A number of things in words: 1 chunk, 2 chunks."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
 class Task(Protocol):
     """One piece of work under way."""
 

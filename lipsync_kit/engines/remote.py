@@ -25,7 +25,7 @@ from lipsync_kit.engines.order import ChunkReceipt, PaidJob, Receipt, RemoteOpti
 from lipsync_kit.engines.uploads import Uploads
 from lipsync_kit.errors import AccountError, BudgetError, LipsyncError, SetupError, UnsettledError
 from lipsync_kit.ledger import Ledger
-from lipsync_kit.progress import Progress, Task
+from lipsync_kit.progress import Progress, Task, counted
 from lipsync_kit.timing import clock
 
 __all__ = ["PaidJob", "Receipt", "RemoteOptions", "collect", "job_rows", "outlook"]
@@ -192,7 +192,7 @@ class _Errands:
             )
         elif planned.usd is not None and planned.usd > cap:
             self._stopped = BudgetError(
-                f"{planned.chunks} chunks would cost ${float(planned.usd):.2f},"
+                f"{counted(planned.chunks, 'chunk')} would cost ${float(planned.usd):.2f},"
                 f" above the cap of ${float(cap):.2f}; nothing was sent.",
                 hint="Raise --max-cost, or choose a cheaper model (see `lipsync-kit estimate`).",
                 usd=float(planned.usd),
