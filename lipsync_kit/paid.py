@@ -20,6 +20,7 @@ from lipsync_kit.engines.order import (
     PaidJob,
     Receipt,
     RemoteOptions,
+    over_cap,
     spoken,
     to_record,
 )
@@ -192,13 +193,7 @@ class _Order:
 def _check_rest(planned: Outlook, cap: Fraction | None) -> None:
     """A chain that would pass the cap on its way is not begun."""
     if cap is not None and planned.usd is not None and planned.usd > cap:
-        raise BudgetError(
-            f"{counted(planned.chunks, 'chunk')} would cost ${float(planned.usd):.2f},"
-            f" above the cap of ${float(cap):.2f}; nothing more was sent.",
-            hint="Raise --max-cost, or choose a cheaper model (see `lipsync-kit estimate`).",
-            usd=float(planned.usd),
-            cap=float(cap),
-        )
+        raise over_cap(planned.chunks, planned.usd, cap, "nothing more was sent")
 
 
 def _left_behind(ledger: Ledger, work: Sequence[PaidJob]) -> tuple[Finding, ...]:

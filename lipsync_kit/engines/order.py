@@ -23,6 +23,7 @@ from lipsync_kit.errors import (
     UnsettledError,
 )
 from lipsync_kit.ledger import Intent
+from lipsync_kit.progress import counted
 from lipsync_kit.schema import Finding
 
 
@@ -216,6 +217,17 @@ _KINDS: dict[str, type[LipsyncError]] = {
         UnsettledError,
     )
 }
+
+
+def over_cap(chunks: int, usd: Fraction, cap: Fraction, sent: str) -> BudgetError:
+    """The refusal of what would cost more than ``cap``; ``sent`` says what became of it."""
+    return BudgetError(
+        f"{counted(chunks, 'chunk')} would cost ${float(usd):.2f},"
+        f" above the cap of ${float(cap):.2f}; {sent}.",
+        hint="Raise --max-cost, or choose a cheaper model (see `lipsync-kit estimate`).",
+        usd=float(usd),
+        cap=float(cap),
+    )
 
 
 def rebuilt(error: LipsyncError, *, message: str, data: Mapping[str, Any]) -> LipsyncError:

@@ -21,11 +21,18 @@ from lipsync_kit.catalog import total
 from lipsync_kit.engines.base import RemoteEngine
 from lipsync_kit.engines.dispatch import Step
 from lipsync_kit.engines.errand import Errand
-from lipsync_kit.engines.order import ChunkReceipt, PaidJob, Receipt, RemoteOptions, spoken
+from lipsync_kit.engines.order import (
+    ChunkReceipt,
+    PaidJob,
+    Receipt,
+    RemoteOptions,
+    over_cap,
+    spoken,
+)
 from lipsync_kit.engines.uploads import Uploads
 from lipsync_kit.errors import AccountError, BudgetError, LipsyncError, SetupError, UnsettledError
 from lipsync_kit.ledger import Ledger
-from lipsync_kit.progress import Progress, Task, counted
+from lipsync_kit.progress import Progress, Task
 from lipsync_kit.timing import clock
 
 __all__ = ["PaidJob", "Receipt", "RemoteOptions", "collect", "job_rows", "outlook"]
@@ -191,13 +198,7 @@ class _Errands:
                 hint="State it in your settings file, or choose a model with a price.",
             )
         elif planned.usd is not None and planned.usd > cap:
-            self._stopped = BudgetError(
-                f"{counted(planned.chunks, 'chunk')} would cost ${float(planned.usd):.2f},"
-                f" above the cap of ${float(cap):.2f}; nothing was sent.",
-                hint="Raise --max-cost, or choose a cheaper model (see `lipsync-kit estimate`).",
-                usd=float(planned.usd),
-                cap=float(cap),
-            )
+            self._stopped = over_cap(planned.chunks, planned.usd, cap, "nothing was sent")
 
     def _start(self) -> None:
         now = time.monotonic()

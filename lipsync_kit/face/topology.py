@@ -10,7 +10,6 @@ LANDMARKS: Final = 468
 
 FOREHEAD: Final = 10
 CHIN: Final = 152
-NOSE_TIP: Final = 1
 LEFT_EYE_OUTER: Final = 33
 RIGHT_EYE_OUTER: Final = 263
 

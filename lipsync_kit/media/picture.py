@@ -35,8 +35,6 @@ EXTENSIONS: dict[str, tuple[str, ...]] = {
 MAX_PIXELS = 200_000_000
 """Refuse larger pictures before decoding: 200 MP are 0.6 GB of pixels."""
 
-HINT = "Export it again as PNG or JPEG."
-
 
 @dataclass(frozen=True, eq=False)
 class Picture:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 
-JPEG_START, JPEG_END, SCAN = 0xD8, 0xD9, 0xDA
+JPEG_END, SCAN = 0xD9, 0xDA
 APP0, APP1, APP2, APP14, COMMENT = 0xE0, 0xE1, 0xE2, 0xEE, 0xFE
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
